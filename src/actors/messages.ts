@@ -1,0 +1,271 @@
+import type { Refusal } from '../core/errors.ts';
+import type { EventOut, SessionView } from '../protocol/session-view.ts';
+import type { Candidate, Waiting } from '../rules/assignment.ts';
+import type { Actor, Attributes, Person, TransferTarget } from '../rules/session.ts';
+import type { KindName, ThreadId } from './engine/types.ts';
+
+/** What the actors say to each other. Plain data: it crosses threads by structured clone, later nodes by msgpack. */
+
+/** A shard's epoch that must still hold when a transaction commits: whoever promised something still owns it. */
+export interface Fence {
+  readonly shard: number;
+  readonly epoch: number;
+}
+
+/** A connection's address: the thread that has its socket, and its number there. */
+export interface Peer {
+  readonly thread: ThreadId;
+  readonly conn: number;
+}
+
+export interface OpenRequest {
+  readonly customer: Person;
+  readonly group: string;
+  readonly channel: string;
+  readonly subject: string | null;
+  readonly attributes: Attributes;
+}
+
+export type SessionMessage =
+  /** ask → SessionView */
+  | ({ readonly type: 'open'; readonly lastAgent: string | null; readonly fence: Fence } & OpenRequest)
+  /** Events after `after` follow to this connection; 'tail': the last five first; 'head': only new ones. Answered to the gateway by `snapshot`. */
+  | {
+      readonly type: 'subscribe';
+      readonly peer: Peer;
+      readonly who: Actor;
+      readonly after: number | 'tail' | 'head';
+    }
+  | { readonly type: 'unsubscribe'; readonly peer: Peer }
+  /** More events after `after`, for a connection that saw a gap or was behind. Answered by `page`. */
+  | { readonly type: 'replay'; readonly peer: Peer; readonly after: number }
+  /** From a subscribed connection; the event that follows is the ack, refusals and repeats are answered to the gateway. */
+  | { readonly type: 'say'; readonly peer: Peer; readonly id: string; readonly body: unknown }
+  /** ask → Said */
+  | { readonly type: 'post'; readonly who: Actor; readonly id: string; readonly body: unknown }
+  | { readonly type: 'typing'; readonly peer: Peer }
+  | { readonly type: 'read'; readonly peer: Peer; readonly seq: number }
+  /** ask → SessionView */
+  | { readonly type: 'close'; readonly who: Actor; readonly reason: string }
+  | {
+      readonly type: 'transfer';
+      readonly who: Actor;
+      readonly to: TransferTarget;
+      readonly note: string | null;
+    }
+  | { readonly type: 'rate'; readonly who: Actor; readonly score: number; readonly comment: string | null }
+  /** ask from a queue → null. Refused when it arrives after `deadlineMs` of the monotonic clock: the reservation may have lapsed. */
+  | {
+      readonly type: 'assign';
+      readonly agent: Person;
+      readonly fence: Fence;
+      readonly deadlineMs: number;
+    }
+  | { readonly type: 'requeue'; readonly agent: string; readonly reason: string }
+  | { readonly type: 'retarget' }
+  /** ask → Holder. A later `assign` for an agent that was told "not yours" is refused by its deadline. */
+  | { readonly type: 'holder' }
+  /** ask → SessionView */
+  | { readonly type: 'view'; readonly who: Actor }
+  /** ask → HistoryPage */
+  | {
+      readonly type: 'history';
+      readonly who: Actor;
+      readonly before?: number;
+      readonly after?: number;
+      readonly limit: number;
+    }
+  | {
+      readonly type: 'position';
+      readonly position: number;
+      readonly ahead: number;
+      readonly etaMs: number | null;
+    }
+  /** From the journal: the first `count` events that were appended and not yet settled are in the database. */
+  | { readonly type: 'committed'; readonly count: number }
+  /** From the journal: none of the unsettled events is in the database, nor will be. */
+  | { readonly type: 'failed'; readonly refusal: Refusal };
+
+export interface Said {
+  readonly seq: number;
+  readonly at: number;
+  readonly repeat: boolean;
+}
+
+export interface Holder {
+  readonly agent: string | null;
+  readonly state: string;
+}
+
+export interface HistoryPage {
+  readonly events: readonly EventOut[];
+  readonly more: boolean;
+}
+
+export interface Marks {
+  readonly customer?: number;
+  readonly agent?: number;
+}
+
+/** To the gateway of one thread, which has its connections. */
+export type GatewayMessage =
+  | {
+      readonly type: 'events';
+      readonly session: string;
+      readonly conns: readonly number[];
+      readonly events: readonly EventOut[];
+    }
+  | {
+      readonly type: 'snapshot';
+      readonly session: string;
+      readonly conn: number;
+      readonly view: SessionView;
+      /** Already filtered to what follows `from`; `from` is the seq before the first. */
+      readonly events: readonly EventOut[];
+      readonly from: number;
+      readonly head: number;
+      readonly reset: boolean;
+      readonly marks: Marks;
+    }
+  | {
+      readonly type: 'page';
+      readonly session: string;
+      readonly conn: number;
+      readonly events: readonly EventOut[];
+      readonly after: number;
+      readonly head: number;
+    }
+  /** The subscription, or a page of it, could not be had. */
+  | {
+      readonly type: 'missed';
+      readonly session: string;
+      readonly conn: number;
+      readonly refusal: Refusal;
+    }
+  | {
+      readonly type: 'said';
+      readonly session: string;
+      readonly conn: number;
+      readonly id: string;
+      readonly seq: number;
+      readonly at: number;
+    }
+  | {
+      readonly type: 'refused';
+      readonly session: string;
+      readonly conn: number;
+      readonly id: string;
+      readonly refusal: Refusal;
+    }
+  /** A ready frame for some connections: typing, read, queue positions, presence. */
+  | { readonly type: 'frame'; readonly conns: readonly number[]; readonly frame: object }
+  | { readonly type: 'assigned'; readonly conns: readonly number[]; readonly session: string }
+  | {
+      readonly type: 'released';
+      readonly conns: readonly number[];
+      readonly session: string;
+      readonly reason: string;
+      /** Told after the event of this seq. */
+      readonly seq: number;
+    }
+  | { readonly type: 'supersede'; readonly conn: number }
+  /** An actor started anew and knows nobody: whoever is subscribed to it comes again. */
+  | { readonly type: 'restarted'; readonly kind: string; readonly key: string }
+  /** ask → the thread's metrics as prom-client JSON. */
+  | { readonly type: 'metrics' };
+
+export type Presence = 'online' | 'busy' | 'away' | 'offline';
+
+export interface AgentProfile {
+  readonly id: string;
+  readonly email: string;
+  readonly name: string;
+  readonly kind: 'agent' | 'bot';
+  readonly role: 'agent' | 'admin';
+  readonly groups: readonly string[];
+  readonly capacity: number;
+  readonly presence: Presence;
+}
+
+export type AgentMessage =
+  /** ask → Connected */
+  | { readonly type: 'connect'; readonly peer: Peer }
+  | { readonly type: 'disconnect'; readonly peer: Peer }
+  /** ask → null */
+  | { readonly type: 'presence'; readonly state: Presence }
+  /** ask from a queue → Reservation */
+  | { readonly type: 'reserve'; readonly session: string }
+  | { readonly type: 'unreserve'; readonly session: string }
+  /** From a session, after the commit. */
+  | { readonly type: 'held'; readonly session: string }
+  | { readonly type: 'gone'; readonly session: string; readonly reason: string; readonly seq: number }
+  /** From a queue that has just started: report yourself. */
+  | { readonly type: 'report'; readonly group: string }
+  /** ask → AgentStatus */
+  | { readonly type: 'status' }
+  | { readonly type: 'waiting'; readonly frame: object }
+  | { readonly type: 'graceOver' }
+  | { readonly type: 'checkReservations' };
+
+export interface Connected {
+  readonly profile: AgentProfile;
+  readonly sessions: readonly string[];
+}
+
+export type Reservation =
+  | { readonly granted: true; readonly agent: Person; readonly fence: Fence; readonly deadlineMs: number }
+  | { readonly granted: false; readonly status: Candidate };
+
+export interface AgentStatus {
+  readonly presence: Presence;
+  readonly open: number;
+  readonly capacity: number;
+}
+
+export interface WaitingView {
+  readonly id: string;
+  readonly customer: Person;
+  readonly subject: string | null;
+  readonly since: number;
+  readonly state: string;
+}
+
+export type WaitingEntry = Waiting & { readonly view: WaitingView };
+
+export type QueueMessage =
+  | { readonly type: 'enqueue'; readonly entry: WaitingEntry }
+  | { readonly type: 'dequeue'; readonly session: string; readonly served: boolean }
+  | { readonly type: 'agent'; readonly status: Candidate }
+  /** An agent's desk has just connected: tell it who waits. */
+  | { readonly type: 'watch'; readonly agent: string }
+  /** ask → {count, sessions} */
+  | { readonly type: 'peek'; readonly limit: number }
+  | {
+      readonly type: 'settled';
+      readonly session: string;
+      readonly agent: string;
+      readonly outcome: 'assigned' | 'declined' | 'refused' | 'unknown';
+      readonly status?: Candidate;
+    }
+  | { readonly type: 'flush' }
+  | { readonly type: 'reconcile' }
+  | { readonly type: 'reconciled'; readonly entries: readonly WaitingEntry[]; readonly startedAt: number };
+
+export type CustomerMessage =
+  /** ask → Opened */
+  | ({ readonly type: 'open' } & OpenRequest)
+  /** ask → the open session's id or null */
+  | { readonly type: 'current' }
+  | { readonly type: 'closed'; readonly session: string };
+
+export interface Opened {
+  readonly session: SessionView;
+  readonly existed: boolean;
+}
+
+export const sessionKind: KindName<SessionMessage> = { kind: 'session' };
+export const agentKind: KindName<AgentMessage> = { kind: 'agent' };
+export const queueKind: KindName<QueueMessage> = { kind: 'queue' };
+export const customerKind: KindName<CustomerMessage> = { kind: 'customer' };
+/** One a thread, its key is the thread's id: the door to the connections there. */
+export const gatewayKind: KindName<GatewayMessage> = { kind: 'gateway' };

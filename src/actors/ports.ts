@@ -1,0 +1,49 @@
+import type { EventOut } from '../protocol/session-view.ts';
+import type { SessionState } from '../rules/session.ts';
+import type { AgentProfile, Fence, Presence, WaitingEntry } from './messages.ts';
+
+/** What the actors need of the world, adapted by src/store. Rejections are KefuErrors: `unavailable` can be retried. */
+
+export interface AppendRequest {
+  readonly session: string;
+  readonly events: readonly EventOut[];
+  /** The state after the last of them; absent when only messages were added, which the sessions index does not show. */
+  readonly state: SessionState | undefined;
+  /** Epochs of other shards that must hold at the commit too: a reservation's, a customer's. */
+  readonly fence: Fence | undefined;
+}
+
+export interface Journal {
+  /**
+   * Takes the events into the next transaction. The outcome comes to the session actor as `committed` or `failed`,
+   * in the order of the appends. False: not taken, nothing will happen (`unavailable`: the database is gone or the queue full).
+   */
+  append(request: AppendRequest): boolean;
+  /** The epoch under which this thread owns a shard. */
+  fenceOf(key: string): Fence;
+}
+
+export interface History {
+  /** Remembers committed events as hot. */
+  keep(session: string, events: readonly EventOut[]): void;
+  /** Events with after < seq ≤ upTo, in order, at most `limit`; hot ones at once, else from the database. */
+  range(session: string, after: number, upTo: number, limit: number): readonly EventOut[] | Promise<readonly EventOut[]>;
+  /** Calls back for every message of a session, in order: what builds the table of ids. */
+  messageIds(session: string, each: (seq: number, sender: string, id: string) => void): Promise<void>;
+}
+
+export interface Sessions {
+  load(session: string): Promise<SessionState | undefined>;
+  /** A customer's open session and its last agent. */
+  ofCustomer(customer: string): Promise<{ open: string | null; lastAgent: string | null }>;
+  heldBy(agent: string): Promise<readonly string[]>;
+  /** In the queue's order, at most `limit`. */
+  waitingIn(group: string, limit: number): Promise<readonly WaitingEntry[]>;
+}
+
+export interface Directory {
+  agent(id: string): Promise<AgentProfile | undefined>;
+  agentsIn(group: string): Promise<readonly string[]>;
+  savePresence(agent: string, presence: Presence): Promise<void>;
+  groupExists(group: string): Promise<boolean>;
+}
