@@ -26,6 +26,12 @@ export interface OpenRequest {
   readonly attributes: Attributes;
 }
 
+/** A thread is gone, and with it its connections: whoever counts them forgets them. */
+export interface ThreadLost {
+  readonly type: 'threadLost';
+  readonly thread: ThreadId;
+}
+
 export type SessionMessage =
   /** ask → SessionView */
   | ({ readonly type: 'open'; readonly lastAgent: string | null; readonly fence: Fence } & OpenRequest)
@@ -81,10 +87,11 @@ export type SessionMessage =
       readonly ahead: number;
       readonly etaMs: number | null;
     }
-  /** From the journal: the first `count` events that were appended and not yet settled are in the database. */
-  | { readonly type: 'committed'; readonly count: number }
+  | ThreadLost
+  /** From the journal: the first `count` events of this instance that were not yet settled are in the database. */
+  | { readonly type: 'committed'; readonly instance: number; readonly count: number }
   /** From the journal: none of the unsettled events is in the database, nor will be. */
-  | { readonly type: 'failed'; readonly refusal: Refusal };
+  | { readonly type: 'failed'; readonly instance: number; readonly refusal: Refusal };
 
 export interface Said {
   readonly seq: number;
@@ -204,8 +211,12 @@ export type AgentMessage =
   /** ask → AgentStatus */
   | { readonly type: 'status' }
   | { readonly type: 'waiting'; readonly frame: object }
+  | ThreadLost
   | { readonly type: 'graceOver' }
-  | { readonly type: 'checkReservations' };
+  | { readonly type: 'checkReservations' }
+  | { readonly type: 'reconcile' }
+  /** What a look at the tables or at a session found: sessions that are not this agent's after all, and ones that are. */
+  | { readonly type: 'found'; readonly held: readonly string[]; readonly lost: readonly string[] };
 
 export interface Connected {
   readonly profile: AgentProfile;
@@ -236,8 +247,8 @@ export type QueueMessage =
   | { readonly type: 'enqueue'; readonly entry: WaitingEntry }
   | { readonly type: 'dequeue'; readonly session: string; readonly served: boolean }
   | { readonly type: 'agent'; readonly status: Candidate }
-  /** An agent's desk has just connected: tell it who waits. */
-  | { readonly type: 'watch'; readonly agent: string }
+  /** An agent's first desk has connected, or its last one left: whether it is told who waits. */
+  | { readonly type: 'watch'; readonly agent: string; readonly on: boolean }
   /** ask → {count, sessions} */
   | { readonly type: 'peek'; readonly limit: number }
   | {
@@ -247,8 +258,7 @@ export type QueueMessage =
       readonly outcome: 'assigned' | 'declined' | 'refused' | 'unknown';
       readonly status?: Candidate;
     }
-  | { readonly type: 'flush' }
-  | { readonly type: 'reconcile' }
+  | { readonly type: 'tick' }
   | { readonly type: 'reconciled'; readonly entries: readonly WaitingEntry[]; readonly startedAt: number };
 
 export type CustomerMessage =

@@ -6,6 +6,8 @@ import type { AgentProfile, Fence, Presence, WaitingEntry } from './messages.ts'
 
 export interface AppendRequest {
   readonly session: string;
+  /** Which life of the session's actor asks: one that crashed must not settle its successor's events. */
+  readonly instance: number;
   readonly events: readonly EventOut[];
   /** The state after the last of them; absent when only messages were added, which the sessions index does not show. */
   readonly state: SessionState | undefined;
@@ -19,6 +21,8 @@ export interface Journal {
    * in the order of the appends. False: not taken, nothing will happen (`unavailable`: the database is gone or the queue full).
    */
   append(request: AppendRequest): boolean;
+  /** Settles when no event of this session is on its way to the database; at once in the usual case. */
+  idle(session: string): Promise<void> | undefined;
   /** The epoch under which this thread owns a shard. */
   fenceOf(key: string): Fence;
 }

@@ -55,6 +55,18 @@ export class KefuError extends Error {
   }
 }
 
+/** No answer in time: the request may have happened. It is never answered with an error; the client asks again. */
+export class OutcomeUnknownError extends KefuError {
+  constructor(message: string) {
+    super('unavailable', message);
+    this.name = 'OutcomeUnknownError';
+  }
+}
+
+export function isOutcomeUnknown(error: unknown): boolean {
+  return error instanceof OutcomeUnknownError;
+}
+
 /** Any thrown value as a refusal; what isn't ours is a bug and tells the client nothing about itself. */
 export function toRefusal(error: unknown): Refusal {
   if (error instanceof KefuError) return refusal(error.code, error.message, error.retryAfterMs);

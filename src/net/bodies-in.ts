@@ -1,7 +1,16 @@
 import { KefuError } from '../core/errors.ts';
 import { bodyLimits } from '../protocol/bodies.ts';
 import type { CardBody, EventBody, FileBody, MessageBody, OtherBody, TextBody } from '../protocol/bodies.ts';
-import { bad, integerOf, isFields, isStorable, isWithinChars, jsonOf, optionalText, textOf } from './fields.ts';
+import {
+  bad,
+  integerOf,
+  isFields,
+  isStorable,
+  isWithinChars,
+  jsonOf,
+  optionalText,
+  textOf,
+} from './fields.ts';
 import type { Fields } from './fields.ts';
 
 const otherTypeName = /^[a-z][a-z0-9_.-]{0,31}$/;
@@ -74,7 +83,7 @@ function otherBody(value: Fields): OtherBody {
   if (typeof type !== 'string' || !otherTypeName.test(type)) {
     throw bad('body.type', 'text, image, file, card, event or 1 to 32 of a-z, 0-9, _, . and -');
   }
-  return jsonOf(value, 'body', jsonRule) as OtherBody;
+  return jsonOf(value, 'body', jsonRule) as unknown as OtherBody;
 }
 
 /** A path of this server or an http(s) address: never `javascript:`, and never `//host`, which leaves the server unseen. */

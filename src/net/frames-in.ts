@@ -100,7 +100,13 @@ export function parseFrame(
 function parseFields(fields: Fields, t: string, ref: Ref | undefined, historyMax: number): ClientFrame {
   switch (t) {
     case 'say':
-      return { t, ref, session: sessionOf(fields), id: messageIdOf(fields['id']), body: parseMessageBody(fields['body']) };
+      return {
+        t,
+        ref,
+        session: sessionOf(fields),
+        id: messageIdOf(fields['id']),
+        body: parseMessageBody(fields['body']),
+      };
     case 'ping':
       return { t, ref };
     case 'typing':
@@ -174,6 +180,8 @@ function resumeOf(fields: Fields): Readonly<Record<string, number>> {
     throw bad('resume', `an object of at most ${frameLimits.resumeEntries} sessions`);
   }
   const resume: Record<string, number> = {};
-  for (const id of ids) resume[idOf(id, 'each key of resume')] = integerOf(fields[id], 'each seq of resume', 0);
+  for (const id of ids) {
+    resume[idOf(id, 'each key of resume')] = integerOf(fields[id], 'each seq of resume', 0);
+  }
   return resume;
 }

@@ -1,5 +1,14 @@
 import type { JsonObject } from '../protocol/bodies.ts';
-import { bad, fieldsOf, groupOf, idOf, integerOf, optionalAttributes, optionalText, textOf } from './fields.ts';
+import {
+  bad,
+  fieldsOf,
+  groupOf,
+  idOf,
+  integerOf,
+  optionalAttributes,
+  optionalText,
+  textOf,
+} from './fields.ts';
 import type { Fields } from './fields.ts';
 
 /**
@@ -110,7 +119,11 @@ export function parseVisitor(value: unknown): VisitorRequest {
 export function parseLogin(value: unknown): LoginRequest {
   const fields = bodyFields(value);
   return {
-    email: textOf(fields['email'], 'email', { min: 1, max: requestLimits.emailChars, line: true }).toLowerCase(),
+    email: textOf(fields['email'], 'email', {
+      min: 1,
+      max: requestLimits.emailChars,
+      line: true,
+    }).toLowerCase(),
     password: textOf(fields['password'], 'password', { min: 1, max: requestLimits.passwordChars }),
   };
 }

@@ -34,15 +34,27 @@ export interface EventBody {
   readonly data?: JsonValue;
 }
 
-declare const otherType: unique symbol;
+export type KnownBody = TextBody | FileBody | CardBody | EventBody;
 
-/** A type that this version does not know: kept and passed on as it is. The brand lets `switch (body.type)` narrow. */
+/** A type that this version does not know: kept and passed on with all its fields, which only its readers know. */
 export interface OtherBody {
-  readonly type: string & { readonly [otherType]: true };
-  readonly [field: string]: JsonValue;
+  readonly type: string;
 }
 
-export type MessageBody = TextBody | FileBody | CardBody | EventBody | OtherBody;
+export type MessageBody = KnownBody | OtherBody;
+
+/** Ask this before a switch on `type`: an unknown type is any string, so the union does not narrow by itself. */
+export function isKnownBody(body: MessageBody): body is KnownBody {
+  return knownTypes.has(body.type);
+}
+
+const knownTypes: ReadonlySet<string> = new Set<KnownBody['type']>([
+  'text',
+  'image',
+  'file',
+  'card',
+  'event',
+]);
 
 /** Characters are Unicode code points; bytes are of the UTF-8 of the compact JSON. */
 export const bodyLimits = {

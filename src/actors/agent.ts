@@ -1,0 +1,338 @@
+import { refusal } from '../core/errors.ts';
+import type { Candidate } from '../rules/assignment.ts';
+import type { Actor, ActorKind, Context, Reply } from './engine/types.ts';
+import {
+  agentKind,
+  gatewayKind,
+  queueKind,
+  sessionKind,
+  type AgentMessage,
+  type AgentProfile,
+  type AgentStatus,
+  type Connected,
+  type GatewayMessage,
+  type Holder,
+  type Peer,
+  type Presence,
+  type Reservation,
+} from './messages.ts';
+import type { Directory, Journal, Sessions } from './ports.ts';
+
+/**
+ * An agent: its presence, its connections and its capacity, which nobody else decides. A queue reserves a slot here
+ * and then asks the session to take the assignment; the session's commit carries the epoch under which the slot was
+ * promised, so a promise dies with its owner. A reservation that nothing came of is looked up at the session before
+ * it is given back: a timeout is an unknown outcome.
+ *
+ * All of this can be rebuilt: what it holds from the sessions table, who is connected from the gateways.
+ */
+export interface AgentOptions {
+  readonly journal: Journal;
+  readonly sessions: Sessions;
+  readonly directory: Directory;
+  readonly mailboxMax: number;
+  readonly idleMs: number;
+  readonly graceMs: number;
+  /** What becomes of the sessions of an agent that is away by losing its connection. */
+  readonly onAway: 'queue' | 'wait';
+  /** How long a reservation may be used. */
+  readonly reserveMs: number;
+  readonly connectionsMax: number;
+}
+
+/** How often what it holds is compared with the tables, against lost messages. */
+const reconcileMs = 30_000;
+const askMs = 3_000;
+
+export function agentActors(options: AgentOptions): ActorKind<AgentMessage> {
+  return {
+    ...agentKind,
+    mailboxMax: options.mailboxMax,
+    idleMs: options.idleMs,
+    create: (context) => new AgentActor(options, context),
+  };
+}
+
+class AgentActor implements Actor<AgentMessage> {
+  readonly #options: AgentOptions;
+  readonly #context: Context<AgentMessage>;
+  readonly #id: string;
+  #profile: AgentProfile | undefined;
+  /** Oldest first. */
+  #peers: Peer[] = [];
+  readonly #held = new Set<string>();
+  /** Session → when its reservation lapses, on the monotonic clock. */
+  readonly #reserved = new Map<string, number>();
+  #presence: Presence = 'offline';
+  /** Its last connection has been lost for longer than the grace time. */
+  #gone = false;
+  #idleSince: number;
+  /** No slot is promised before: those promised by an instance that crashed have lapsed by then. */
+  #grantsFromMs = 0;
+  #reconciling = false;
+
+  constructor(options: AgentOptions, context: Context<AgentMessage>) {
+    this.#options = options;
+    this.#context = context;
+    this.#id = context.key;
+    this.#idleSince = context.clock.wallMs();
+    if (context.restarted) this.#grantsFromMs = context.clock.nowMs() + options.reserveMs;
+  }
+
+  async load(): Promise<void> {
+    this.#profile = await this.#options.directory.agent(this.#id);
+    if (this.#profile === undefined) return;
+    for (const session of await this.#options.sessions.heldBy(this.#id)) this.#held.add(session);
+    this.#presence = this.#profile.presence;
+    this.#context.startTimer('grace', this.#options.graceMs, { type: 'graceOver' });
+  }
+
+  mayPassivate(): boolean {
+    return this.#peers.length === 0 && this.#reserved.size === 0 && (this.#gone || this.#profile === undefined);
+  }
+
+  describe(): unknown {
+    return {
+      presence: this.#presence,
+      connections: this.#peers.length,
+      held: this.#held.size,
+      reserved: this.#reserved.size,
+    };
+  }
+
+  receive(message: AgentMessage, reply: Reply | undefined): void | Promise<void> {
+    if (this.#profile === undefined) {
+      reply?.fail(refusal('not_found', 'there is no such agent'));
+      this.#context.stop();
+      return;
+    }
+    switch (message.type) {
+      case 'connect':
+        this.#connect(message.peer);
+        reply?.ok(this.#connected());
+        return;
+      case 'disconnect':
+        return this.#disconnect(({ thread, conn }) => thread === message.peer.thread && conn === message.peer.conn);
+      case 'threadLost':
+        return this.#disconnect((peer) => peer.thread === message.thread);
+      case 'presence':
+        return this.#setPresence(message.state, reply);
+      case 'reserve':
+        reply?.ok(this.#reserve(message.session));
+        return;
+      case 'unreserve':
+        if (this.#reserved.delete(message.session)) this.#report();
+        return;
+      case 'held':
+        return this.#hold(message.session);
+      case 'gone':
+        return this.#release(message.session, message.reason, message.seq);
+      case 'report':
+        this.#tellQueue(message.group);
+        return;
+      case 'status':
+        reply?.ok(this.#status());
+        return;
+      case 'waiting':
+        return this.#tellPeers((conns) => ({ type: 'frame', conns, frame: message.frame }));
+      case 'graceOver':
+        return this.#graceOver();
+      case 'checkReservations':
+        return this.#checkReservations();
+      case 'reconcile':
+        return this.#reconcile();
+      case 'found':
+        this.#reconciling = false;
+        for (const session of message.lost) this.#release(session, 'moved', 0);
+        for (const session of message.held) this.#hold(session);
+        return;
+    }
+  }
+
+  // ---- connections and presence
+
+  #connect(peer: Peer): void {
+    const first = this.#peers.length === 0;
+    this.#peers = this.#peers.filter((other) => other.thread !== peer.thread || other.conn !== peer.conn);
+    this.#peers.push(peer);
+    this.#context.cancelTimer('grace');
+    this.#gone = false;
+    if (this.#peers.length > this.#options.connectionsMax) {
+      const oldest = this.#peers.shift()!;
+      this.#context.system.ref(gatewayKind, oldest.thread).tell({ type: 'supersede', conn: oldest.conn });
+    }
+    if (!first) return;
+    this.#watchQueues(true);
+    this.#report();
+    this.#context.startTimer('reconcile', reconcileMs, { type: 'reconcile' });
+  }
+
+  #connected(): Connected {
+    return { profile: { ...this.#profile!, presence: this.#shownPresence() }, sessions: [...this.#held] };
+  }
+
+  #disconnect(gone: (peer: Peer) => boolean): void {
+    const before = this.#peers.length;
+    this.#peers = this.#peers.filter((peer) => !gone(peer));
+    if (before === 0 || this.#peers.length > 0) return;
+    this.#context.cancelTimer('reconcile');
+    this.#context.startTimer('grace', this.#options.graceMs, { type: 'graceOver' });
+    this.#watchQueues(false);
+    this.#report();
+  }
+
+  #graceOver(): void {
+    if (this.#peers.length > 0) return;
+    if (!this.#gone) {
+      this.#gone = true;
+      this.#report();
+    }
+    if (this.#options.onAway === 'wait' || this.#held.size === 0) return;
+    for (const session of this.#held) {
+      this.#context.system.ref(sessionKind, session).tell({ type: 'requeue', agent: this.#id, reason: 'agent_away' });
+    }
+    // A session that did not answer is asked again: its message may have been lost.
+    this.#context.startTimer('grace', Math.max(1000, this.#options.graceMs), { type: 'graceOver' });
+  }
+
+  async #setPresence(state: Presence, reply: Reply | undefined): Promise<void> {
+    await this.#options.directory.savePresence(this.#id, state);
+    this.#presence = state;
+    this.#idleSince = this.#context.clock.wallMs();
+    reply?.ok(null);
+    this.#report();
+  }
+
+  #shownPresence(): Presence {
+    return this.#gone && this.#presence !== 'offline' ? 'away' : this.#presence;
+  }
+
+  #status(): AgentStatus {
+    return { presence: this.#shownPresence(), open: this.#held.size, capacity: this.#profile!.capacity };
+  }
+
+  // ---- capacity
+
+  #candidate(): Candidate {
+    return {
+      id: this.#id,
+      online: this.#presence === 'online' && this.#peers.length > 0,
+      open: this.#held.size + this.#reserved.size,
+      capacity: this.#profile!.capacity,
+      idleSince: this.#idleSince,
+    };
+  }
+
+  #reserve(session: string): Reservation {
+    const now = this.#context.clock.nowMs();
+    const status = this.#candidate();
+    const mine = this.#reserved.has(session);
+    const room = mine || status.open < status.capacity;
+    if (!status.online || !room || this.#held.has(session) || now < this.#grantsFromMs) {
+      return { granted: false, status };
+    }
+    const deadlineMs = now + this.#options.reserveMs;
+    this.#reserved.set(session, deadlineMs);
+    this.#context.startTimer('reservations', this.#options.reserveMs + 500, { type: 'checkReservations' });
+    const agent = { id: this.#id, name: this.#profile!.name };
+    return { granted: true, agent, fence: this.#options.journal.fenceOf(this.#id), deadlineMs };
+  }
+
+  /** Looks at the sessions whose reservations have lapsed: none can take this agent after its deadline. */
+  #checkReservations(): void {
+    const now = this.#context.clock.nowMs();
+    for (const [session, deadlineMs] of this.#reserved) {
+      if (deadlineMs < now) this.#look(session);
+    }
+    if (this.#reserved.size > 0)
+      this.#context.startTimer('reservations', this.#options.reserveMs + 500, { type: 'checkReservations' });
+  }
+
+  #look(session: string): void {
+    const { system } = this.#context;
+    void system
+      .ref(sessionKind, session)
+      .ask<Holder>({ type: 'holder' }, askMs)
+      .then((holder) => {
+        // While the assignment is on its way to the database the session says so, and the slot stays taken.
+        if (holder.agent === this.#id) return;
+        system.notify(agentKind, this.#id, { type: 'found', held: [], lost: [session] });
+      })
+      // No answer: the outcome stays unknown, and the next check asks again.
+      .catch(() => undefined);
+  }
+
+  #hold(session: string): void {
+    this.#reserved.delete(session);
+    if (this.#held.has(session)) return;
+    this.#held.add(session);
+    this.#idleSince = this.#context.clock.wallMs();
+    this.#tellPeers((conns) => ({ type: 'assigned', conns, session }));
+    this.#report();
+  }
+
+  #release(session: string, reason: string, seq: number): void {
+    const reserved = this.#reserved.delete(session);
+    const held = this.#held.delete(session);
+    if (held) this.#tellPeers((conns) => ({ type: 'released', conns, session, reason, seq }));
+    if (!held && !reserved) return;
+    this.#idleSince = this.#context.clock.wallMs();
+    this.#report();
+  }
+
+  /** Compares what it holds with the tables; a difference is looked up at the session, which knows. */
+  #reconcile(): void {
+    this.#context.startTimer('reconcile', reconcileMs, { type: 'reconcile' });
+    if (this.#reconciling) return;
+    this.#reconciling = true;
+    void this.#differences().then(
+      ({ held, lost }) => this.#context.system.notify(agentKind, this.#id, { type: 'found', held, lost }),
+      () => {
+        this.#reconciling = false;
+      },
+    );
+  }
+
+  async #differences(): Promise<{ held: string[]; lost: string[] }> {
+    const here = new Set(this.#held);
+    const stored = new Set(await this.#options.sessions.heldBy(this.#id));
+    const doubtful = [...here].filter((id) => !stored.has(id)).concat([...stored].filter((id) => !here.has(id)));
+    const held: string[] = [];
+    const lost: string[] = [];
+    for (const session of doubtful) {
+      const ref = this.#context.system.ref(sessionKind, session);
+      const holder = await ref.ask<Holder>({ type: 'holder' }, askMs);
+      (holder.agent === this.#id ? held : lost).push(session);
+    }
+    return { held, lost };
+  }
+
+  // ---- telling
+
+  #report(): void {
+    for (const group of this.#profile!.groups) this.#tellQueue(group);
+    const { presence, open, capacity } = this.#status();
+    this.#tellPeers((conns) => ({ type: 'frame', conns, frame: { t: 'presence', state: presence, open, capacity } }));
+  }
+
+  #tellQueue(group: string): void {
+    const queue = this.#context.system.ref(queueKind, group);
+    queue.tell({ type: 'agent', status: this.#candidate() });
+    if (this.#peers.length > 0) queue.tell({ type: 'watch', agent: this.#id, on: true });
+  }
+
+  #watchQueues(on: boolean): void {
+    for (const group of this.#profile!.groups)
+      this.#context.system.ref(queueKind, group).tell({ type: 'watch', agent: this.#id, on });
+  }
+
+  #tellPeers(message: (conns: readonly number[]) => GatewayMessage): void {
+    const threads = new Map<string, number[]>();
+    for (const peer of this.#peers) {
+      const conns = threads.get(peer.thread);
+      if (conns === undefined) threads.set(peer.thread, [peer.conn]);
+      else conns.push(peer.conn);
+    }
+    for (const [thread, conns] of threads) this.#context.system.ref(gatewayKind, thread).tell(message(conns));
+  }
+}

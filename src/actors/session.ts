@@ -1,0 +1,493 @@
+import { refusal, toRefusal, type Refusal } from '../core/errors.ts';
+import type { IdSource } from '../core/ids.ts';
+import { viewOf, type EventOut, type SessionView } from '../protocol/session-view.ts';
+import {
+  decide,
+  evolve,
+  mayRead,
+  systemSender,
+  type Actor as Sender,
+  type Command,
+  type SessionState,
+} from '../rules/session.ts';
+import type { Actor, ActorKind, Context, Reply } from './engine/types.ts';
+import {
+  gatewayKind,
+  sessionKind,
+  type GatewayMessage,
+  type HistoryPage,
+  type Holder,
+  type Peer,
+  type Said,
+  type SessionMessage,
+} from './messages.ts';
+import { MessageIds } from './message-ids.ts';
+import type { History, Journal, Sessions } from './ports.ts';
+import { afterCommit } from './session-effects.ts';
+import { messageEvent, stateEvent } from './session-events.ts';
+import { Subscribers, senderJson } from './subscribers.ts';
+
+/**
+ * A session: decides commands one after another, appends their events to the journal, and tells nobody anything
+ * before they are committed. Commands that follow are decided on the state as it will be, so that many may be on
+ * their way to the database at once; if the journal fails, the state falls back to what is committed.
+ *
+ * Order: events leave in the order of seq, to each connection over one link; a connection that sees a gap asks
+ * (`replay`). On the connection that said a message the gateway turns its event into the ack.
+ */
+export interface SessionOptions {
+  readonly journal: Journal;
+  readonly history: History;
+  readonly sessions: Sessions;
+  readonly ids: IdSource;
+  readonly mailboxMax: number;
+  readonly idleMs: number;
+  /** Messages a session; the next one is refused with `conflict`. */
+  readonly messagesMax: number;
+  /** Events a page of history or catching up. */
+  readonly pageMax: number;
+}
+
+/** Who waits for an event to be committed. A connection is told by the event itself, and only if it fails. */
+type Requester = { readonly peer: Peer; readonly id: string } | { readonly reply: Reply; readonly repeat: boolean };
+
+interface Pending {
+  readonly event: EventOut;
+  /** The state after it. */
+  readonly state: SessionState;
+  readonly requesters: Requester[];
+  /** Answers and effects of commands other than `say`. */
+  readonly done: ((state: SessionState) => void) | undefined;
+}
+
+let instances = 0;
+
+export function sessionActors(options: SessionOptions): ActorKind<SessionMessage> {
+  return {
+    ...sessionKind,
+    mailboxMax: options.mailboxMax,
+    idleMs: options.idleMs,
+    create: (context) => new SessionActor(options, context),
+  };
+}
+
+class SessionActor implements Actor<SessionMessage> {
+  readonly #options: SessionOptions;
+  readonly #context: Context<SessionMessage>;
+  readonly #id: string;
+  readonly #instance = (instances += 1);
+  readonly #subscribers: Subscribers;
+  /** What is in the database. */
+  #committed: SessionState | undefined;
+  /** What will be when all pending events are. */
+  #state: SessionState | undefined;
+  #pending: Pending[] = [];
+  #ids: MessageIds | undefined;
+  #queue: { position: number; ahead: number; etaMs: number | null } | undefined;
+  readonly #marks: { customer?: number; agent?: number } = {};
+
+  constructor(options: SessionOptions, context: Context<SessionMessage>) {
+    this.#options = options;
+    this.#context = context;
+    this.#id = context.key;
+    this.#subscribers = new Subscribers(context.system);
+  }
+
+  async load(): Promise<void> {
+    await this.#options.journal.idle(this.#id);
+    this.#committed = await this.#options.sessions.load(this.#id);
+    this.#state = this.#committed;
+    if (this.#state === undefined) this.#ids = new MessageIds();
+  }
+
+  mayPassivate(): boolean {
+    return this.#pending.length === 0 && this.#subscribers.size === 0;
+  }
+
+  describe(): unknown {
+    return {
+      state: this.#state?.state,
+      lastSeq: this.#state?.lastSeq,
+      committed: this.#committed?.lastSeq,
+      pending: this.#pending.length,
+      subscribers: this.#subscribers.size,
+    };
+  }
+
+  receive(message: SessionMessage, reply: Reply | undefined): void | Promise<void> {
+    switch (message.type) {
+      case 'say':
+        return this.#sayFrom(message);
+      case 'committed':
+        if (message.instance === this.#instance) this.#onCommitted(message.count);
+        return;
+      case 'failed':
+        if (message.instance === this.#instance) this.#onFailed(message.refusal);
+        return;
+      case 'post':
+        return this.#say(message.who, senderJson(message.who), message.id, message.body, {
+          reply: reply!,
+          repeat: false,
+        });
+      case 'subscribe':
+        return this.#subscribe(message.peer, message.who, message.after);
+      case 'unsubscribe':
+        this.#subscribers.remove(message.peer);
+        return;
+      case 'threadLost':
+        return this.#subscribers.removeThread(message.thread);
+      case 'replay':
+        return this.#replay(message.peer, message.after);
+      case 'typing':
+        return this.#typing(message.peer);
+      case 'read':
+        return this.#read(message.peer, message.seq);
+      case 'position':
+        return this.#position(message);
+      case 'holder':
+        reply?.ok(this.#holder());
+        return;
+      case 'view':
+        return this.#readable(message.who, reply, (state) => reply?.ok(viewOf(state)));
+      case 'history':
+        return this.#readable(message.who, reply, (state) => this.#historyPage(message, state, reply));
+      default:
+        return this.#change(message, reply);
+    }
+  }
+
+  // ---- messages
+
+  #sayFrom(message: Extract<SessionMessage, { type: 'say' }>): void | Promise<void> {
+    const { peer, id, body } = message;
+    const subscriber = this.#subscribers.get(peer);
+    if (subscriber === undefined) {
+      const missing = refusal('not_participant', 'this connection does not follow that session');
+      return this.#refusePeer(peer, id, this.#state === undefined ? notFound : missing);
+    }
+    return this.#say(subscriber.who, subscriber.fromJson, id, body, { peer, id });
+  }
+
+  #say(who: Sender, fromJson: string, id: string, body: unknown, from: Requester): void | Promise<void> {
+    if (this.#ids === undefined) {
+      return this.#loadIds().then(
+        () => this.#say(who, fromJson, id, body, from),
+        (error: unknown) => this.#refuse(from, toRefusal(error)),
+      );
+    }
+    const places = this.#ids.find(who.id, id);
+    if (places !== undefined) return this.#sayAgain(places, who, fromJson, id, body, from);
+    this.#sayNew(who, fromJson, id, body, from);
+  }
+
+  async #loadIds(): Promise<void> {
+    const ids = new MessageIds();
+    await this.#options.history.messageIds(this.#id, (seq, sender, id) => ids.add(sender, id, seq));
+    for (const { event } of this.#pending) if (event.type === 'message') ids.add(event.sender, event.id, event.seq);
+    this.#ids = ids;
+  }
+
+  /** The id may have been used: find the event and compare. Asynchronous when it is cold, which keeps the order. */
+  #sayAgain(
+    places: number[],
+    who: Sender,
+    fromJson: string,
+    id: string,
+    body: unknown,
+    from: Requester,
+  ): void | Promise<void> {
+    for (const [index, seq] of places.entries()) {
+      const pending = this.#pending.find((entry) => entry.event.seq === seq);
+      if (pending !== undefined) {
+        if (pending.event.sender !== who.id || pending.event.id !== id) continue;
+        pending.requesters.push('reply' in from ? { ...from, repeat: true } : from);
+        return;
+      }
+      if (seq > (this.#committed?.lastSeq ?? 0)) continue;
+      const found = this.#options.history.range(this.#id, seq - 1, seq, 1);
+      if (found instanceof Promise) {
+        return found.then(
+          () => this.#sayAgain(places.slice(index), who, fromJson, id, body, from),
+          (error: unknown) => this.#refuse(from, toRefusal(error)),
+        );
+      }
+      const event = found[0];
+      if (event?.sender === who.id && event.id === id) return this.#sayRepeat(event, from);
+    }
+    this.#sayNew(who, fromJson, id, body, from);
+  }
+
+  #sayRepeat(event: EventOut, from: Requester): void {
+    if ('reply' in from) {
+      from.reply.ok({ seq: event.seq, at: event.at, repeat: true } satisfies Said);
+      return;
+    }
+    const { peer, id } = from;
+    this.#tell(peer, { type: 'said', session: this.#id, conn: peer.conn, id, seq: event.seq, at: event.at });
+  }
+
+  #sayNew(who: Sender, fromJson: string, id: string, body: unknown, from: Requester): void {
+    const decision = decide({ type: 'say', id, body }, this.#state, who);
+    if ('refusal' in decision) return this.#refuse(from, decision.refusal);
+    if (this.#ids!.size >= this.#options.messagesMax) return this.#refuse(from, tooLong);
+    const seq = this.#state!.lastSeq + 1;
+    const at = this.#context.clock.wallMs();
+    const event = messageEvent(this.#id, seq, at, who.id, fromJson, id, body);
+    const taken = this.#options.journal.append({
+      session: this.#id,
+      instance: this.#instance,
+      events: [event],
+      state: undefined,
+      fence: undefined,
+    });
+    if (!taken) return this.#refuse(from, journalGone);
+    this.#ids!.add(who.id, id, seq);
+    this.#state = { ...this.#state!, lastSeq: seq };
+    this.#pending.push({ event, state: this.#state, requesters: [from], done: undefined });
+  }
+
+  // ---- changes of state
+
+  #change(
+    message: Extract<
+      SessionMessage,
+      { type: 'open' | 'close' | 'transfer' | 'rate' | 'assign' | 'requeue' | 'retarget' }
+    >,
+    reply: Reply | undefined,
+  ): void {
+    const now = this.#context.clock;
+    if (message.type === 'assign' && now.nowMs() > message.deadlineMs) {
+      reply?.fail(refusal('conflict', 'the reservation has lapsed'));
+      return;
+    }
+    const who = 'who' in message ? message.who : systemSender;
+    if (message.type !== 'open' && this.#state !== undefined && !mayRead(this.#state, who)) {
+      reply?.fail(notFound);
+      return;
+    }
+    const command: Command =
+      message.type === 'open'
+        ? {
+            type: 'open',
+            id: this.#id,
+            customer: message.customer,
+            group: message.group,
+            channel: message.channel,
+            subject: message.subject,
+            attributes: message.attributes,
+            lastAgent: message.lastAgent,
+          }
+        : message;
+    const decision = decide(command, this.#state, who);
+    if ('refusal' in decision) {
+      reply?.fail(decision.refusal);
+      if (this.#state === undefined) this.#context.stop();
+      return;
+    }
+    const from: Sender = message.type === 'open' ? { kind: 'customer', ...message.customer } : who;
+    const at = now.wallMs();
+    const before = this.#state;
+    let state = this.#state;
+    const entries: Pending[] = [];
+    for (const [index, body] of decision.events.entries()) {
+      const seq = (state?.lastSeq ?? 0) + 1;
+      state = evolve(state, { ...body, seq, at, from }, this.#id);
+      const last = index === decision.events.length - 1;
+      entries.push({
+        event: stateEvent(this.#id, seq, at, from, this.#options.ids.next(), body),
+        state,
+        requesters: [],
+        done: last ? (after) => this.#settled(before, after, body.type, reply) : undefined,
+      });
+    }
+    const taken = this.#options.journal.append({
+      session: this.#id,
+      instance: this.#instance,
+      events: entries.map((entry) => entry.event),
+      state,
+      fence: 'fence' in message ? message.fence : undefined,
+    });
+    if (!taken) {
+      reply?.fail(journalGone);
+      return;
+    }
+    if (reply !== undefined) entries.at(-1)!.requesters.push({ reply, repeat: false });
+    this.#state = state;
+    this.#pending.push(...entries);
+  }
+
+  #settled(before: SessionState | undefined, after: SessionState, type: string, reply: Reply | undefined): void {
+    reply?.ok(viewOf(after));
+    if (after.state !== 'waiting' && after.state !== 'transferring') this.#queue = undefined;
+    afterCommit(this.#context.system, type, before, after);
+  }
+
+  // ---- the journal's word
+
+  #onCommitted(count: number): void {
+    const done = this.#pending.splice(0, count);
+    const events = done.map((entry) => entry.event);
+    this.#committed = done.at(-1)!.state;
+    this.#options.history.keep(this.#id, events);
+    const session = this.#id;
+    this.#subscribers.tellAll((conns) => ({ type: 'events', session, conns, events }));
+    for (const entry of done) {
+      if (entry.done !== undefined) {
+        entry.done(entry.state);
+        continue;
+      }
+      for (const requester of entry.requesters) {
+        if (!('reply' in requester)) continue;
+        const { seq, at } = entry.event;
+        requester.reply.ok({ seq, at, repeat: requester.repeat } satisfies Said);
+      }
+    }
+  }
+
+  #onFailed(why: Refusal): void {
+    const failed = this.#pending;
+    this.#pending = [];
+    this.#state = this.#committed;
+    for (const entry of failed) for (const requester of entry.requesters) this.#refuse(requester, why);
+    if (this.#state === undefined) this.#context.stop();
+  }
+
+  #refuse(requester: Requester, why: Refusal): void {
+    if ('reply' in requester) requester.reply.fail(why);
+    else this.#refusePeer(requester.peer, requester.id, why);
+  }
+
+  #refusePeer(peer: Peer, id: string, why: Refusal): void {
+    this.#tell(peer, { type: 'refused', session: this.#id, conn: peer.conn, id, refusal: why });
+  }
+
+  #tell(peer: Peer, message: GatewayMessage): void {
+    this.#context.system.ref(gatewayKind, peer.thread).tell(message);
+  }
+
+  // ---- readers
+
+  #readable(who: Sender, reply: Reply | undefined, read: (state: SessionState) => void): void {
+    const state = this.#committed;
+    if (state !== undefined && mayRead(state, who)) return read(state);
+    reply?.fail(notFound);
+    if (this.#state === undefined) this.#context.stop();
+  }
+
+  #subscribe(peer: Peer, who: Sender, after: number | 'tail' | 'head'): void {
+    const state = this.#committed;
+    if (state === undefined || !mayRead(state, who)) {
+      this.#missed(peer, notFound);
+      if (this.#state === undefined) this.#context.stop();
+      return;
+    }
+    this.#subscribers.add(peer, who);
+    const head = state.lastSeq;
+    const reset = typeof after === 'number' && after > head;
+    const wanted = after === 'tail' ? Math.max(0, head - 5) : after === 'head' ? head : after;
+    const from = reset ? 0 : wanted;
+    this.#readPage(peer, from, head, (events) => {
+      const view: SessionView = viewOf(state);
+      const session = this.#id;
+      const marks = { ...this.#marks };
+      const conn = peer.conn;
+      this.#tell(peer, { type: 'snapshot', session, conn, view, events, from, head, reset, marks });
+      if (who.kind === 'customer') this.#tellPosition(peer);
+    });
+  }
+
+  #replay(peer: Peer, after: number): void {
+    if (this.#subscribers.get(peer) === undefined) return this.#missed(peer, notFound);
+    const head = this.#committed?.lastSeq ?? 0;
+    this.#readPage(peer, after, head, (events) => {
+      this.#tell(peer, { type: 'page', session: this.#id, conn: peer.conn, events, after, head });
+    });
+  }
+
+  /** Reads a page for a connection without holding up the mailbox; what can't be read is told as `missed`. */
+  #readPage(peer: Peer, after: number, head: number, then: (events: readonly EventOut[]) => void): void {
+    const events =
+      after >= head ? [] : this.#options.history.range(this.#id, after, head, this.#options.pageMax);
+    if (!(events instanceof Promise)) return then(events);
+    void events.then(then, (error: unknown) => this.#missed(peer, toRefusal(error)));
+  }
+
+  #missed(peer: Peer, why: Refusal): void {
+    this.#tell(peer, { type: 'missed', session: this.#id, conn: peer.conn, refusal: why });
+  }
+
+  #historyPage(
+    message: Extract<SessionMessage, { type: 'history' }>,
+    state: SessionState,
+    reply: Reply | undefined,
+  ): void {
+    const limit = Math.min(message.limit, this.#options.pageMax);
+    const upTo =
+      message.before === undefined ? state.lastSeq : Math.min(state.lastSeq, message.before - 1);
+    const backwards = message.after === undefined;
+    const after = message.after ?? Math.max(0, upTo - limit);
+    if (after >= upTo) {
+      reply?.ok({ events: [], more: false } satisfies HistoryPage);
+      return;
+    }
+    const answer = (events: readonly EventOut[]): void => {
+      const more = backwards ? after > 0 : after + events.length < upTo;
+      reply?.ok({ events, more } satisfies HistoryPage);
+    };
+    const events = this.#options.history.range(this.#id, after, upTo, limit);
+    if (!(events instanceof Promise)) return answer(events);
+    void events.then(answer, (error: unknown) => reply?.fail(toRefusal(error)));
+  }
+
+  #holder(): Holder {
+    // The state as it will be: an assignment on its way to the database counts.
+    const state = this.#state;
+    if (state === undefined) this.#context.stop();
+    const held = state?.state === 'chatting' ? (state.agent?.id ?? null) : null;
+    return { agent: held, state: state?.state ?? 'closed' };
+  }
+
+  // ---- what is not kept
+
+  #typing(peer: Peer): void {
+    const subscriber = this.#subscribers.get(peer);
+    if (subscriber === undefined) return;
+    const from = { kind: subscriber.who.kind, id: subscriber.who.id, name: subscriber.who.name };
+    this.#subscribers.tellFrame({ t: 'typing', session: this.#id, from }, (other) => other.who.id !== from.id);
+  }
+
+  #read(peer: Peer, seq: number): void {
+    const subscriber = this.#subscribers.get(peer);
+    if (subscriber === undefined || seq > (this.#committed?.lastSeq ?? 0)) return;
+    const side = subscriber.who.kind === 'customer' ? 'customer' : 'agent';
+    if (seq <= (this.#marks[side] ?? 0)) return;
+    this.#marks[side] = seq;
+    const from = { kind: subscriber.who.kind, id: subscriber.who.id, name: subscriber.who.name };
+    this.#subscribers.tellFrame(
+      { t: 'read', session: this.#id, from, seq },
+      (_other, to) => to.conn !== peer.conn || to.thread !== peer.thread,
+    );
+  }
+
+  #position(message: { position: number; ahead: number; etaMs: number | null }): void {
+    const status = this.#state?.state;
+    if (status !== 'waiting' && status !== 'transferring') return;
+    this.#queue = { position: message.position, ahead: message.ahead, etaMs: message.etaMs };
+    this.#subscribers.tellFrame(this.#queueFrame(), (other) => other.who.kind === 'customer');
+  }
+
+  #tellPosition(peer: Peer): void {
+    if (this.#queue === undefined) return;
+    this.#tell(peer, { type: 'frame', conns: [peer.conn], frame: this.#queueFrame() });
+  }
+
+  #queueFrame(): object {
+    const { position, ahead, etaMs } = this.#queue!;
+    const frame = { t: 'queue', session: this.#id, position, ahead };
+    return etaMs === null ? frame : { ...frame, eta_ms: etaMs };
+  }
+}
+
+const notFound = refusal('not_found', 'there is no such session, or you may not see it');
+const tooLong = refusal('conflict', 'this session holds as many messages as one may: close it and open another');
+const journalGone = refusal('unavailable', 'the database can’t be reached; try again with the same id', 1000);

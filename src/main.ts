@@ -1,0 +1,55 @@
+import { loadConfig, type Config } from './config.ts';
+import { startNode, type Node } from './node.ts';
+import { StartError } from './start-error.ts';
+
+/** The command: reads its configuration, runs a node until it is told to stop, and says in one line why it can't. */
+
+/** Whatever happens, the process is gone by then. */
+const exitWithinMs = 9_500;
+
+function fail(message: string): never {
+  process.stderr.write(`kefu: ${message}\n`);
+  process.exit(1);
+}
+
+async function main(): Promise<void> {
+  let config: Config | undefined;
+  try {
+    config = loadConfig(process.argv.slice(2), process.env);
+  } catch (error) {
+    if (error instanceof StartError) fail(error.message);
+    throw error;
+  }
+  if (config === undefined) return;
+  let node: Node | undefined;
+  let stopping = false;
+  const stop = (code: number): void => {
+    // A second signal means now.
+    if (stopping) process.exit(code === 0 ? 130 : code);
+    stopping = true;
+    setTimeout(() => process.exit(1), exitWithinMs).unref();
+    void (async () => {
+      await starting?.catch(() => undefined);
+      await node?.stop();
+      process.exit(code);
+    })();
+  };
+  process.on('SIGTERM', () => stop(0));
+  process.on('SIGINT', () => stop(0));
+  const starting = startNode(config, (reason) => {
+    process.stderr.write(`kefu: ${reason}\n`);
+    stop(1);
+  });
+  try {
+    node = await starting;
+  } catch (error) {
+    if (error instanceof StartError) fail(error.message);
+    throw error;
+  }
+  const lines = [`kefu is ready`, `  customers  ${node.url}/`, `  agents     ${node.url}/desk`, ...node.notes.map((note) => `  ${note}`)];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+main().catch((error: unknown) => {
+  fail(error instanceof Error ? (error.stack ?? error.message) : String(error));
+});

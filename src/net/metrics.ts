@@ -1,0 +1,62 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** One thread's metrics; /metrics adds those of all threads together. Names end in their unit. */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly said = this.#counter('kefu_messages_said_total', 'Messages that clients sent over WebSocket');
+  readonly delivered = this.#counter('kefu_events_delivered_total', 'Events and acks sent to connections');
+  readonly behind = this.#counter('kefu_connections_behind_total', 'Times a connection read too slowly and was caught up from history');
+  readonly deadLetters = this.#counter('kefu_dead_letters_total', 'Messages that no actor could take');
+  readonly crashes = this.#counter('kefu_actor_crashes_total', 'Crashes of actors');
+  readonly linkRefused = this.#gauge('kefu_link_refused', 'Messages refused because a link between threads was full or gone');
+  readonly rejected = new Counter({
+    name: 'kefu_rejected_total',
+    help: 'Requests, frames and connects that were refused, by code',
+    labelNames: ['code'],
+    registers: [this.registry],
+  });
+  readonly connections = this.#gauge('kefu_connections', 'Open WebSockets');
+  readonly actors = new Gauge({
+    name: 'kefu_actors',
+    help: 'Living actors by kind',
+    labelNames: ['kind'],
+    registers: [this.registry],
+  });
+  readonly mailboxDepth = this.#gauge('kefu_mailbox_depth', 'Messages waiting in all mailboxes');
+  readonly mailboxDepthMax = new Gauge({
+    name: 'kefu_mailbox_depth_max',
+    help: 'Messages waiting in the fullest mailbox',
+    registers: [this.registry],
+    aggregator: 'max',
+  });
+  readonly commitSeconds = new Histogram({
+    name: 'kefu_commit_seconds',
+    help: 'Time of a journal transaction',
+    buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5],
+    registers: [this.registry],
+  });
+  readonly batchEvents = new Histogram({
+    name: 'kefu_commit_batch_appends',
+    help: 'Appends in a journal transaction',
+    buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000],
+    registers: [this.registry],
+  });
+  readonly journalQueue = this.#gauge('kefu_journal_queue_events', 'Events waiting for a journal transaction');
+  readonly hotBytes = this.#gauge('kefu_history_hot_bytes', 'Bytes of recent events in memory');
+  readonly hotReads = this.#gauge('kefu_history_hot_reads', 'Ranges read from memory since the start');
+  readonly warmReads = this.#gauge('kefu_history_warm_reads', 'Ranges read from PostgreSQL since the start');
+  readonly eventLoopDelay = new Gauge({
+    name: 'kefu_event_loop_delay_seconds',
+    help: '99th percentile of the event loop’s delay since the last scrape, of the worst thread',
+    registers: [this.registry],
+    aggregator: 'max',
+  });
+
+  #counter(name: string, help: string): Counter {
+    return new Counter({ name, help, registers: [this.registry] });
+  }
+
+  #gauge(name: string, help: string): Gauge {
+    return new Gauge({ name, help, registers: [this.registry] });
+  }
+}

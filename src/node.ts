@@ -1,0 +1,209 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { createServer } from 'node:net';
+import { ShardMap } from './cluster/shard-map.ts';
+import type { Config } from './config.ts';
+import { IdSource, shardCount } from './core/ids.ts';
+import { realChance, realClock } from './core/real-clock.ts';
+import { createLog } from './log.ts';
+import { createSharedLimits } from './net/connection-counter.ts';
+import { hashPassword } from './net/passwords.ts';
+import { loadTokenKeys } from './net/token-keys.ts';
+import { StartError } from './start-error.ts';
+import { openDataDir } from './store/data-dir.ts';
+import { openPool, Reader, type DatabaseAddress, type Sql } from './store/database.ts';
+import { startEmbeddedPostgres } from './store/embedded-postgres.ts';
+import { DatabaseRefusal, lockNode, makePartitions, migrate, takeShards } from './store/migrate.ts';
+import { People } from './store/people.ts';
+import { Supervisor } from './supervisor.ts';
+
+/** A running node: what main.ts starts and stops. */
+export interface Node {
+  readonly url: string;
+  /** Lines for whoever started it by hand. */
+  readonly notes: readonly string[];
+  stop(): Promise<void>;
+}
+
+const partitionsAhead = 2;
+const chores = { partitionsMs: 6 * 3_600_000, lockMs: 5_000 };
+const stopDeadlineMs = 5_000;
+
+/** Starts everything in order, and undoes it if something refuses. `failed` is called when the node can't go on. */
+export async function startNode(config: Config, failed: (reason: string) => void): Promise<Node> {
+  const log = createLog(config.log).child({ thread: 'main' });
+  const undo: (() => Promise<void> | void)[] = [];
+  const stopAll = async (): Promise<void> => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    const dataDir = await openDataDir(config.dataDir);
+    undo.push(() => dataDir.close());
+    const port = await freePort(config.host, config.port);
+    const tokenKeys = await loadTokenKeys(config.dataDir, config.auth.tokenKey === '' ? undefined : config.auth.tokenKey);
+    const database = await openDatabase(config, undo);
+    const sql = openPool(database, 'main', 2, 30_000);
+    undo.push(() => sql.end({ timeout: 1 }));
+    await prepare(database, sql, config);
+    const lock = openPool(database, 'node lock', 1, 10_000);
+    undo.push(() => lock.end({ timeout: 1 }));
+    if (!(await waitForLock(lock)))
+      throw new StartError('this database is in use by another kefu node; stop that one, or use another database');
+    const notes = await firstAgents(sql, config);
+    const shards = new ShardMap();
+    shards.spread(config.workers);
+    const owner = `${config.nodeId} ${process.pid}`;
+    const all = Array.from({ length: shardCount }, (_, shard) => shard);
+    shards.setEpochs(await takeShards(sql, all, owner));
+    const supervisor = new Supervisor({
+      start: {
+        config,
+        threads: Array.from({ length: config.workers }, (_, index) => `${config.nodeId}/${index}`),
+        shards: shards.buffer,
+        limits: createSharedLimits(config.workers, randomInt(2 ** 31)),
+        database,
+        tokenKeys,
+        port,
+      },
+      shards,
+      takeShards: async (mine) => {
+        const epochs = await persistently(() => takeShards(sql, mine, owner), (error) =>
+          log.warn({ err: error }, 'shards can’t be taken while the database is away'),
+        );
+        shards.setEpochs(epochs);
+      },
+      log: (level, text) => log[level](text),
+      escalate: failed,
+    });
+    await supervisor.start();
+    undo.push(() => supervisor.stop(stopDeadlineMs));
+    undo.push(startChores(sql, lock, failed, (error, what) => log.warn({ err: error }, what)));
+    const scheme = config.tls.cert === '' ? 'http' : 'https';
+    const shownHost = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host;
+    return { url: `${scheme}://${shownHost}:${port}`, notes, stop: stopAll };
+  } catch (error) {
+    await stopAll();
+    if (error instanceof DatabaseRefusal) throw new StartError(error.message);
+    throw error;
+  }
+}
+
+async function openDatabase(config: Config, undo: (() => Promise<void> | void)[]): Promise<DatabaseAddress> {
+  if (config.postgres.url !== '') return { url: config.postgres.url };
+  const log = createLog(config.log).child({ thread: 'postgres' });
+  const embedded = await startEmbeddedPostgres({
+    dataDir: config.dataDir,
+    sharedBuffersBytes: config.postgres.sharedBuffersBytes,
+    log,
+    onExit: () => log.error('PostgreSQL has ended; it is started again'),
+  });
+  undo.push(() => embedded.stop());
+  return embedded.address;
+}
+
+/** Schema, partitions; a database that can't be reached is one clear line. */
+async function prepare(database: DatabaseAddress, sql: Sql, config: Config): Promise<void> {
+  const schema = openPool(database, 'schema', 1, 0);
+  try {
+    await migrate(schema);
+    await makePartitions(sql, realClock.wallMs(), partitionsAhead);
+  } catch (error) {
+    if (error instanceof DatabaseRefusal || config.postgres.url === '') throw error;
+    const { message } = error as Error;
+    throw new StartError(`the database of --postgres can’t be used: ${message || String(error)}`);
+  } finally {
+    await schema.end({ timeout: 1 });
+  }
+}
+
+/** A node that was killed may hold the lock until its connection is noticed to be dead: worth a short wait. */
+async function waitForLock(lock: Sql): Promise<boolean> {
+  for (let attempt = 0; attempt < 30; attempt += 1) {
+    if (await lockNode(lock)) return true;
+    await new Promise<void>((resolve) => realClock.after(100, resolve));
+  }
+  return false;
+}
+
+/** The port, checked to be nobody else's: worker threads share it, and would share it with a second node too. */
+function freePort(host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      const why = error.code === 'EADDRINUSE' ? 'is in use: choose another with --port' : `can’t be used (${error.code})`;
+      reject(new StartError(`port ${port} of ${host} ${why}`));
+    });
+    probe.listen(port, host, () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : port));
+    });
+  });
+}
+
+const demoNames = ['Lin Yue 林悦', 'Zhou Ming 周明', 'Anna Weber', 'Chen Jie 陈洁', 'Omar Said'];
+
+/** The group and the people that a new database needs to be of use. */
+async function firstAgents(sql: Sql, config: Config): Promise<string[]> {
+  const people = new People(new Reader(sql, realClock, 10_000), config.agents.capacity);
+  const ids = new IdSource(realClock, realChance);
+  await people.addGroup('support');
+  if (config.demo) {
+    if ((await people.byEmail('admin@demo.kefu')) === undefined) {
+      const password = await hashPassword('demo');
+      const add = (email: string, name: string, role: 'agent' | 'admin', groups: string[]): Promise<unknown> =>
+        people.addAgent({ id: ids.next(), email, name, role, groups, capacity: null, password });
+      for (const [index, name] of demoNames.entries())
+        await add(`agent${index + 1}@demo.kefu`, name, 'agent', ['support']);
+      await add('admin@demo.kefu', 'Admin', 'admin', []);
+    }
+    return ['agents: agent1@demo.kefu … agent5@demo.kefu and admin@demo.kefu, password: demo'];
+  }
+  if ((await people.countAgents()) > 0) return [];
+  const secret = randomBytes(12).toString('base64url');
+  await people.addAgent({
+    id: ids.next(),
+    email: 'admin@kefu.local',
+    name: 'Admin',
+    role: 'admin',
+    groups: ['support'],
+    capacity: null,
+    password: await hashPassword(secret),
+  });
+  return [`first admin: admin@kefu.local, password: ${secret} (shown this once)`];
+}
+
+async function persistently<T>(work: () => Promise<T>, failed: (error: unknown) => void): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      failed(error);
+      await new Promise<void>((resolve) => realClock.after(500, resolve));
+    }
+  }
+}
+
+/** What has to be looked after now and then: next months' partitions, and that the database is still ours alone. */
+function startChores(
+  sql: Sql,
+  lock: Sql,
+  failed: (reason: string) => void,
+  trouble: (error: unknown, what: string) => void,
+): () => void {
+  const partitions = setInterval(() => {
+    makePartitions(sql, realClock.wallMs(), partitionsAhead).catch((error: unknown) =>
+      trouble(error, 'partitions could not be made; they are tried again'),
+    );
+  }, chores.partitionsMs);
+  const locking = setInterval(() => {
+    lockNode(lock).then(
+      (ours) => {
+        if (!ours) failed('another kefu node has taken this database');
+      },
+      (error: unknown) => trouble(error, 'the database does not answer'),
+    );
+  }, chores.lockMs);
+  return () => {
+    clearInterval(partitions);
+    clearInterval(locking);
+  };
+}

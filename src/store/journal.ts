@@ -1,0 +1,379 @@
+import type { Fence } from '../actors/messages.ts';
+import type { AppendRequest, Journal } from '../actors/ports.ts';
+import type { Clock } from '../core/clock.ts';
+import { refusal, type Refusal } from '../core/errors.ts';
+import { shardOf } from '../core/ids.ts';
+import { isServerError, type Sql } from './database.ts';
+import { statementFor, type Item } from './journal-sql.ts';
+
+/**
+ * Group commit: what is appended while a transaction is in flight goes into the next one. One is in flight at a
+ * time, so that seq 6 is never committed without seq 5.
+ *
+ *   queue ──take──▶ flight ──answer──▶ settled (committed, or refused by the fence)
+ *                     └──no answer──▶ unknown ──new connection, new writer, look──▶ settled, or back to the queue
+ *
+ * A commit whose outcome is unknown is never answered for until it has been looked up: the new connection first
+ * changes the shards' `writer`, after which the old connection's transaction is either in, or refused for ever.
+ */
+export interface JournalOptions {
+  readonly clock: Clock;
+  /** A new pool of exactly one connection. */
+  readonly connect: () => Sql;
+  /** Unique to each call: names the connection as the shards' writer. */
+  readonly newWriter: () => string;
+  /** The epochs of this thread's shards. */
+  readonly epochOf: (shard: number) => number;
+  readonly ownShards: () => readonly number[];
+  readonly settle: (session: string, outcome: Outcome) => void;
+  readonly log: (level: 'info' | 'warn' | 'error', text: string, error?: unknown) => void;
+  readonly limits: {
+    /** Events a transaction. */
+    readonly batchEvents: number;
+    /** Events waiting for a transaction; the next append is not taken. */
+    readonly queueEvents: number;
+    /** An append that no transaction took for this long fails. */
+    readonly commitWaitMs: number;
+  };
+  readonly observe?: (batchEvents: number, commitMs: number) => void;
+}
+
+export type Outcome =
+  | { readonly type: 'committed'; readonly instance: number; readonly count: number }
+  | { readonly type: 'failed'; readonly instance: number; readonly refusal: Refusal };
+
+/** A transaction's text, in characters: what a batch of the largest messages is cut at. */
+const batchCharsMax = 4 * 2 ** 20;
+const tickMs = 250;
+
+const gone = refusal('unavailable', 'the database can’t be reached; try again with the same id', 1000);
+const moved = refusal('unavailable', 'this session has just moved to another owner; try again', 100);
+const unfit = refusal('internal', 'the database refused this event; it has been logged');
+
+export class PostgresJournal implements Journal {
+  readonly #options: JournalOptions;
+  #sql: Sql | undefined;
+  #writer = '';
+  #queue: Item[] = [];
+  #queuedEvents = 0;
+  #flight: Item[] | undefined;
+  #flightSinceMs = 0;
+  /** Commits go through; false before the first connection and while the database is gone. */
+  #open = false;
+  /** Nothing is taken: what came is answered `unavailable` at once. */
+  #refusing = false;
+  #kicked = false;
+  #closed = false;
+  /** Unsettled appends by session. */
+  readonly #unsettled = new Map<string, number>();
+  readonly #idlers = new Map<string, (() => void)[]>();
+  /** Failures that must be told after the flight of the same session is settled. */
+  #failAfterFlight: Item[] = [];
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+  }
+
+  /** Whether commits go through just now. */
+  get ready(): boolean {
+    return this.#open && !this.#refusing;
+  }
+
+  get queued(): number {
+    return this.#queuedEvents;
+  }
+
+  /** Takes the shards' writer, and keeps trying while the database is away. */
+  async start(): Promise<void> {
+    this.#watch();
+    await this.#connect();
+  }
+
+  fenceOf(key: string): Fence {
+    const shard = shardOf(key);
+    return { shard, epoch: this.#options.epochOf(shard) };
+  }
+
+  append(request: AppendRequest): boolean {
+    if (this.#refusing || this.#closed) return false;
+    if (this.#queuedEvents + request.events.length > this.#options.limits.queueEvents) return false;
+    const { shard, epoch } = this.fenceOf(request.session);
+    let bytes = 0;
+    for (const event of request.events) bytes += event.json.length;
+    this.#queue.push({ request, shard, epoch, addedMs: this.#options.clock.nowMs(), bytes });
+    this.#queuedEvents += request.events.length;
+    this.#unsettled.set(request.session, (this.#unsettled.get(request.session) ?? 0) + 1);
+    this.#kick();
+    return true;
+  }
+
+  idle(session: string): Promise<void> | undefined {
+    if (!this.#unsettled.has(session)) return undefined;
+    return new Promise((resolve) => {
+      const waiting = this.#idlers.get(session);
+      if (waiting === undefined) this.#idlers.set(session, [resolve]);
+      else waiting.push(resolve);
+    });
+  }
+
+  /** Commits what was taken, within `deadlineMs`, and takes no more. */
+  async close(deadlineMs: number): Promise<void> {
+    this.#closed = true;
+    const { clock } = this.#options;
+    const until = clock.nowMs() + deadlineMs;
+    while ((this.#flight !== undefined || this.#queue.length > 0) && this.#open && clock.nowMs() < until)
+      await new Promise<void>((resolve) => clock.after(2, resolve));
+    await this.#sql?.end({ timeout: 1 }).catch(() => undefined);
+  }
+
+  // ---- transactions
+
+  #kick(): void {
+    if (this.#kicked || !this.#open || this.#flight !== undefined) return;
+    this.#kicked = true;
+    // At the end of the turn, so that everything that was read in it goes together.
+    this.#options.clock.soon(() => {
+      this.#kicked = false;
+      if (this.#open && this.#flight === undefined && this.#queue.length > 0) void this.#fly(this.#take());
+    });
+  }
+
+  #take(): Item[] {
+    const { batchEvents } = this.#options.limits;
+    let events = 0;
+    let chars = 0;
+    let count = 0;
+    for (const item of this.#queue) {
+      events += item.request.events.length;
+      chars += item.bytes;
+      if (count > 0 && (events > batchEvents || chars > batchCharsMax)) break;
+      count += 1;
+    }
+    const taken = count === this.#queue.length ? this.#queue : this.#queue.splice(0, count);
+    if (taken === this.#queue) this.#queue = [];
+    for (const item of taken) this.#queuedEvents -= item.request.events.length;
+    return taken;
+  }
+
+  async #fly(items: Item[]): Promise<void> {
+    const { clock } = this.#options;
+    this.#flight = items;
+    this.#flightSinceMs = clock.nowMs();
+    try {
+      const refused = await this.#commit(items);
+      this.#options.observe?.(items.length, clock.nowMs() - this.#flightSinceMs);
+      this.#land(items, refused);
+    } catch (error) {
+      if (this.#closed) return;
+      if (isServerError(error)) return this.#rolledBack(items, error);
+      this.#options.log('warn', 'a commit was not answered: its outcome will be looked up', error);
+      this.#open = false;
+      void this.#connect();
+    }
+  }
+
+  async #commit(items: readonly Item[]): Promise<Set<string>> {
+    const statement = statementFor(items, this.#writer);
+    const rows = await this.#sql!.unsafe<{ held: string; bad?: string }[]>(statement.text, statement.params, {
+      prepare: true,
+    });
+    return statement.refused(rows[0]!);
+  }
+
+  #land(items: readonly Item[], refused: ReadonlySet<string>): void {
+    this.#flight = undefined;
+    if (refused.size === 0) this.#committed(items);
+    else {
+      this.#options.log('warn', `${refused.size} sessions were refused by the fence: another owner has their shards`);
+      this.#committed(items.filter((item) => !refused.has(item.request.session)));
+      this.#failed(items.filter((item) => refused.has(item.request.session)), moved);
+    }
+    this.#flightOver();
+  }
+
+  #flightOver(): void {
+    const late = this.#failAfterFlight;
+    this.#failAfterFlight = [];
+    if (late.length > 0) this.#failed(late, gone);
+    if (this.#open) this.#refusing = false;
+    if (this.#queue.length > 0) this.#kick();
+  }
+
+  #committed(items: readonly Item[]): void {
+    const sessions = new Map<string, { instance: number; count: number }>();
+    for (const { request } of items) {
+      const sum = sessions.get(request.session);
+      if (sum === undefined) sessions.set(request.session, { instance: request.instance, count: request.events.length });
+      else sum.count += request.events.length;
+    }
+    for (const [session, { instance, count }] of sessions)
+      this.#options.settle(session, { type: 'committed', instance, count });
+    for (const { request } of items) this.#settled(request.session);
+  }
+
+  /** Fails these and everything of their sessions that is queued behind them, which was decided on top of them. */
+  #failed(items: readonly Item[], why: Refusal): void {
+    const sessions = new Map(items.map((item) => [item.request.session, item.request.instance]));
+    const behind = this.#queue.filter((item) => sessions.has(item.request.session));
+    if (behind.length > 0) {
+      this.#queue = this.#queue.filter((item) => !sessions.has(item.request.session));
+      for (const item of behind) this.#queuedEvents -= item.request.events.length;
+    }
+    for (const [session, instance] of sessions)
+      this.#options.settle(session, { type: 'failed', instance, refusal: why });
+    for (const { request } of [...items, ...behind]) this.#settled(request.session);
+  }
+
+  #settled(session: string): void {
+    const left = this.#unsettled.get(session)! - 1;
+    if (left > 0) {
+      this.#unsettled.set(session, left);
+      return;
+    }
+    this.#unsettled.delete(session);
+    for (const resolve of this.#idlers.get(session) ?? []) resolve();
+    this.#idlers.delete(session);
+  }
+
+  /** The server said no, so nothing is in. A passing cause is tried again; a bad row is found and fails alone. */
+  #rolledBack(items: Item[], error: { code: string }): void {
+    this.#flight = undefined;
+    const sessions = new Set(items.map((item) => item.request.session));
+    const passing = /^(40|53|55|57014)/.test(error.code);
+    if (passing) {
+      this.#options.log('warn', `a commit was rolled back (${error.code}) and is tried again`, error);
+      this.#requeue(items);
+      this.#open = false;
+      this.#options.clock.after(100, () => {
+        this.#open = true;
+        this.#flightOver();
+      });
+      return;
+    }
+    if (sessions.size === 1) {
+      this.#options.log('error', `PostgreSQL refused an event of session ${items[0]!.request.session}`, error);
+      this.#failed(items, unfit);
+      return this.#flightOver();
+    }
+    this.#options.log('error', `PostgreSQL refused a batch (${error.code}): its sessions are tried one by one`, error);
+    void this.#flyApart(items, [...sessions]);
+  }
+
+  async #flyApart(items: readonly Item[], sessions: readonly string[]): Promise<void> {
+    const half = sessions.length >>> 1;
+    const first = new Set(sessions.slice(0, half));
+    const rest = items.filter((item) => !first.has(item.request.session));
+    // The rest waits at the head of the queue, ahead of what came later.
+    this.#requeue(rest);
+    await this.#fly(items.filter((item) => first.has(item.request.session)));
+  }
+
+  #requeue(items: readonly Item[]): void {
+    this.#queue = items.concat(this.#queue);
+    for (const item of items) this.#queuedEvents += item.request.events.length;
+  }
+
+  // ---- the database away and back
+
+  async #connect(): Promise<void> {
+    const { clock, log } = this.#options;
+    for (let attempt = 0; !this.#closed; attempt += 1) {
+      await this.#sql?.end({ timeout: 0 }).catch(() => undefined);
+      const sql = this.#options.connect();
+      const writer = this.#options.newWriter();
+      this.#sql = sql;
+      try {
+        await bounded(clock, this.#options.limits.commitWaitMs, () => claimWriter(sql, this.#options, writer));
+        this.#writer = writer;
+        if (this.#flight !== undefined) await this.#lookUp(sql, this.#flight);
+        this.#open = true;
+        this.#flightOver();
+        log('info', 'the journal is connected');
+        return;
+      } catch (error) {
+        if (attempt % 20 === 0) log('error', 'the journal can’t reach the database; it keeps trying', error);
+        await new Promise<void>((resolve) => clock.after(Math.min(1000, 50 * 2 ** attempt), resolve));
+      }
+    }
+  }
+
+  /** Which of the flight is in: the old connection can't add to it any more. */
+  async #lookUp(sql: Sql, items: readonly Item[]): Promise<void> {
+    const firsts = items.map(({ request }) => ({ session: request.session, seq: request.events[0]!.seq }));
+    const rows = await bounded(this.#options.clock, this.#options.limits.commitWaitMs, () =>
+      sql.unsafe<{ session: string; seq: number }[]>(
+        `select e.session::text, e.seq from unnest($1::text::uuid[], $2::text::int[]) f (session, seq)
+         join events e on e.session = f.session and e.seq = f.seq`,
+        [`{${firsts.map((it) => it.session).join(',')}}`, `{${firsts.map((it) => it.seq).join(',')}}`],
+      ),
+    );
+    const there = new Set(rows.map((row) => `${row.session}:${row.seq}`));
+    const isIn = (item: Item): boolean => there.has(`${item.request.session}:${item.request.events[0]!.seq}`);
+    const oldestMs = this.#options.clock.nowMs() - this.#options.limits.commitWaitMs;
+    this.#flight = undefined;
+    this.#committed(items.filter(isIn));
+    const out = items.filter((item) => !isIn(item));
+    const late = new Set(out.filter((item) => item.addedMs < oldestMs).map((item) => item.request.session));
+    // What is too old to be tried again fails with all that follows it in its session; the rest goes first again.
+    this.#requeue(out.filter((item) => !late.has(item.request.session)));
+    if (late.size > 0) this.#failed(out.filter((item) => late.has(item.request.session)), gone);
+  }
+
+  /** Looks now and then whether the queue has waited too long, and whether a flight hangs. */
+  #watch(): void {
+    const { clock, limits, log } = this.#options;
+    clock.after(tickMs, () => {
+      if (this.#closed) return;
+      this.#watch();
+      const now = clock.nowMs();
+      const oldest = this.#queue[0];
+      if (oldest !== undefined && now - oldest.addedMs > limits.commitWaitMs) this.#giveUpQueue();
+      if (this.#open && this.#flight !== undefined && now - this.#flightSinceMs > 2 * limits.commitWaitMs) {
+        log('error', 'a commit hangs: its connection is given up');
+        this.#flightSinceMs = now;
+        // Ends the query with an error, and with it begins the look-up.
+        void this.#sql?.end({ timeout: 0 }).catch(() => undefined);
+      }
+    });
+  }
+
+  #giveUpQueue(): void {
+    this.#options.log('error', `${this.#queuedEvents} events waited too long for the database and are refused`);
+    this.#refusing = true;
+    const inFlight = new Set(this.#flight?.map((item) => item.request.session));
+    const queue = this.#queue;
+    this.#queue = [];
+    this.#queuedEvents = 0;
+    this.#failAfterFlight.push(...queue.filter((item) => inFlight.has(item.request.session)));
+    this.#failed(queue.filter((item) => !inFlight.has(item.request.session)), gone);
+  }
+}
+
+async function claimWriter(sql: Sql, options: JournalOptions, writer: string): Promise<void> {
+  const shards = options.ownShards();
+  const epochs = shards.map((shard) => options.epochOf(shard));
+  await sql.unsafe(
+    `with mine as (
+       select s.id from shards s join unnest($1::text::int[], $2::text::int[]) f (id, epoch)
+         on f.id = s.id and f.epoch = s.epoch order by s.id for update of s)
+     update shards s set writer = $3 from mine where s.id = mine.id`,
+    [`{${shards.join(',')}}`, `{${epochs.join(',')}}`, writer],
+  );
+}
+
+/** A query that is given up after a while; its connection is then thrown away by the caller. */
+function bounded<T>(clock: Clock, waitMs: number, query: () => PromiseLike<T>): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const cancel = clock.after(waitMs, () => reject(new Error(`no answer in ${waitMs} ms`)));
+    query().then(
+      (value) => {
+        cancel();
+        resolve(value);
+      },
+      (error: unknown) => {
+        cancel();
+        reject(error as Error);
+      },
+    );
+  });
+}

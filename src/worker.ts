@@ -1,0 +1,373 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import * as uWS from 'uWebSockets.js';
+import { agentActors } from './actors/agent.ts';
+import { customerActors } from './actors/customer.ts';
+import type { ActorKind, Envelope, ThreadId } from './actors/engine/types.ts';
+import { ActorSystem } from './actors/engine/system.ts';
+import { agentKind, gatewayKind, sessionKind } from './actors/messages.ts';
+import { queueActors } from './actors/queue.ts';
+import { sessionActors } from './actors/session.ts';
+import { Mesh } from './cluster/mesh.ts';
+import { ShardMap } from './cluster/shard-map.ts';
+import type { Config } from './config.ts';
+import { assert } from './core/errors.ts';
+import { IdSource, shardOf } from './core/ids.ts';
+import { realChance, realClock } from './core/real-clock.ts';
+import { createLog } from './log.ts';
+import { SharedLimits } from './net/connection-counter.ts';
+import type { ConnectionHost } from './net/connection.ts';
+import { FileRoutes } from './net/file-routes.ts';
+import { Gateway } from './net/gateway.ts';
+import { Metrics } from './net/metrics.ts';
+import { Requests } from './net/requests.ts';
+import { siteHandler } from './net/site.ts';
+import { serve } from './net/http-server.ts';
+import { loadStaticFiles } from './net/static-files.ts';
+import { TokenBuckets } from './net/token-bucket.ts';
+import { createTokens, type TokenKey } from './net/tokens.ts';
+import { openPool, Reader, type DatabaseAddress } from './store/database.ts';
+import { Files } from './store/files.ts';
+import { TieredHistory } from './store/history.ts';
+import { PostgresJournal } from './store/journal.ts';
+import { openFileStore } from './store/object-store-file.ts';
+import { People } from './store/people.ts';
+import { SessionIndex } from './store/session-index.ts';
+
+/** What the main thread gives a worker at its start. */
+export interface WorkerStart {
+  readonly config: Config;
+  readonly index: number;
+  /** Which life of this worker number; above those of the workers it replaces. */
+  readonly life: number;
+  readonly threads: readonly ThreadId[];
+  readonly shards: SharedArrayBuffer;
+  readonly limits: SharedArrayBuffer;
+  readonly database: DatabaseAddress;
+  readonly tokenKeys: readonly TokenKey[];
+  readonly port: number;
+}
+
+/** From the main thread. */
+export type ToWorker =
+  | {
+      readonly type: 'link';
+      readonly thread: ThreadId;
+      readonly port: MessagePort;
+      readonly sent: SharedArrayBuffer;
+      readonly received: SharedArrayBuffer;
+    }
+  /** A thread is gone: asks to it fail, what it knew is forgotten. */
+  | { readonly type: 'lost'; readonly thread: ThreadId }
+  /** A thread has taken its predecessor's shards over: whoever followed something there comes again. */
+  | { readonly type: 'taken'; readonly thread: ThreadId }
+  | { readonly type: 'listen' }
+  | { readonly type: 'stop'; readonly deadlineMs: number };
+
+export type FromWorker =
+  | { readonly type: 'ready' }
+  | { readonly type: 'listening' }
+  | { readonly type: 'stopped' }
+  | { readonly type: 'crashing'; readonly reason: string };
+
+const start = workerData as WorkerStart;
+const { config, index } = start;
+const self = start.threads[index]!;
+const clock = realClock;
+const log = createLog(config.log).child({ thread: self });
+const metrics = new Metrics();
+const ids = new IdSource(clock, realChance);
+const shards = new ShardMap(start.shards);
+const mesh = new Mesh({ self: index, threads: start.threads, shards, clock });
+const shared = new SharedLimits(start.limits, index, config.limits);
+const reader = new Reader(
+  openPool(start.database, `${self} reads`, config.store.connections, config.store.readWaitMs),
+  clock,
+  config.store.readWaitMs,
+);
+const people = new People(reader, config.agents.capacity);
+const sessions = new SessionIndex(reader);
+const history = new TieredHistory(reader, config.store.hotBytes);
+
+const journal = new PostgresJournal({
+  clock,
+  connect: () => openPool(start.database, `${self} journal`, 1, 2 * config.journal.commitWaitMs),
+  newWriter: () => `${self} ${ids.next()}`,
+  epochOf: (shard) => shards.epochOf(shard),
+  ownShards: () => shards.shardsOf(index),
+  settle: (session, outcome) => system.notify(sessionKind, session, outcome),
+  log: (level, text, error) => log[level]({ err: error }, text),
+  limits: config.journal,
+  observe: (batch, ms) => {
+    metrics.batchEvents.observe(batch);
+    metrics.commitSeconds.observe(ms / 1000);
+  },
+});
+
+const mailboxMax = config.limits.mailbox;
+const { idleMs } = config.actors;
+
+const gateway = new Gateway({
+  thread: self,
+  clock,
+  host: () => host,
+  shared,
+  limits: config.limits,
+  trustProxy: config.http.trustProxy,
+  firstNumber: start.life * 1e9 + 1,
+  metrics: () => collect(),
+  rejected: (code) => metrics.rejected.inc({ code }),
+});
+
+const kinds = [
+  sessionActors({
+    journal,
+    history,
+    sessions,
+    ids,
+    mailboxMax,
+    idleMs,
+    messagesMax: config.limits.logIds,
+    pageMax: config.limits.historyPage,
+  }),
+  agentActors({
+    journal,
+    sessions,
+    directory: people,
+    mailboxMax,
+    idleMs,
+    graceMs: config.agents.graceMs,
+    onAway: config.agents.onAway,
+    reserveMs: config.agents.reserveMs,
+    connectionsMax: config.limits.connectionsPerIdentity,
+  }),
+  queueActors({ sessions, directory: people, mailboxMax, idleMs, lengthMax: config.limits.queueLength }),
+  customerActors({ journal, sessions, ids, mailboxMax, idleMs }),
+  gateway.kind(),
+] as unknown as readonly ActorKind<unknown>[];
+
+const system = new ActorSystem({
+  clock,
+  router: mesh,
+  kinds,
+  limits: {
+    turnMessages: 64,
+    turnMs: 5,
+    restartsMax: config.actors.restarts,
+    restartWindowMs: config.actors.restartWindowMs,
+    restartBackoffMinMs: 50,
+    restartBackoffMaxMs: 5000,
+    asksMax: 100_000,
+  },
+  observer: {
+    deadLetters(count, sample) {
+      metrics.deadLetters.inc(count);
+      log.warn({ count, ...sample }, 'dead letters');
+    },
+    crashed(report) {
+      metrics.crashes.inc();
+      const { error, ...rest } = report;
+      log.error({ err: error, ...rest }, 'an actor crashed');
+    },
+    restarted(kind, key) {
+      for (const thread of start.threads) system.ref(gatewayKind, thread).tell({ type: 'restarted', kind, key });
+    },
+    escalated(error) {
+      throw error;
+    },
+  },
+});
+
+const requests = new Requests(system, people);
+const tokens = createTokens({ keys: start.tokenKeys, clock });
+const host: ConnectionHost = {
+  thread: self,
+  system,
+  requests,
+  limits: config.limits,
+  announced: {
+    message_chars: 16_000,
+    upload_bytes: config.limits.uploadBytes,
+    frame_bytes: config.limits.frameBytes,
+    history_max: config.limits.historyPage,
+  },
+  verify: (token) => tokens.verify(token),
+  count(what, label) {
+    if (what === 'rejected') metrics.rejected.inc({ code: label ?? '' });
+    else metrics[what].inc();
+  },
+};
+
+const delay = monitorEventLoopDelay({ resolution: 10 });
+delay.enable();
+
+/** This thread's metrics as they are now. */
+function collect(): Promise<unknown> {
+  const stats = system.stats();
+  metrics.connections.set(gateway.size);
+  metrics.mailboxDepth.set(stats.mailboxDepthTotal);
+  metrics.mailboxDepthMax.set(stats.mailboxDepthMax);
+  metrics.journalQueue.set(journal.queued);
+  metrics.hotBytes.set(history.hotBytes);
+  metrics.hotReads.set(history.hits);
+  metrics.warmReads.set(history.misses);
+  metrics.linkRefused.set(mesh.refused);
+  for (const [kind, count] of Object.entries(stats.actors)) metrics.actors.set({ kind }, count);
+  metrics.eventLoopDelay.set(delay.percentile(99) / 1e9);
+  delay.reset();
+  return metrics.registry.getMetricsAsJSON();
+}
+
+let listener: uWS.us_listen_socket | undefined;
+let app: uWS.TemplatedApp | undefined;
+
+async function listen(): Promise<void> {
+  const { cert, key } = config.tls;
+  app = cert === '' ? uWS.App() : uWS.SSLApp({ cert_file_name: cert, key_file_name: key });
+  gateway.attach(app);
+  const objects = await openFileStore({ directory: config.objectsDir, wallMs: () => clock.wallMs() });
+  const site = siteHandler({
+    api: {
+      clock,
+      ids,
+      system,
+      requests,
+      tokens,
+      files: new FileRoutes({
+        requests,
+        store: {
+          put: (path, content, options) => objects.put(path, content, options),
+          get: (path) => objects.get(path),
+          delete: (path) => objects.delete(path),
+        },
+        index: new Files(reader),
+        ids,
+        uploadBytes: config.limits.uploadBytes,
+      }),
+      store: {
+        byEmail: (email) => people.byEmail(email),
+        agentProfiles: (group, limit) => people.profiles(group, limit),
+        addAgent: (agent) => people.addAgent(agent),
+        addGroup: (name) => people.addGroup(name),
+        groupExists: (name) => people.groupExists(name),
+        groups: (limit) => people.groups(limit),
+        addCustomer: (customer, wallMs) => people.addCustomer(customer, wallMs),
+        customer: (id) => people.customer(id),
+        listSessions: (filter) => sessions.list(filter),
+      },
+      logins: new TokenBuckets(config.limits.loginsPerMinutePerIp / 60, config.limits.loginsPerMinutePerIp),
+      customerTokenMs: config.auth.customerTokenMs,
+      agentTokenMs: config.auth.agentTokenMs,
+      bodyBytes: config.limits.bodyBytes,
+      historyPage: config.limits.historyPage,
+    },
+    shared,
+    pages: await loadStaticFiles(new URL('../dist/web', import.meta.url).pathname),
+    threads: start.threads,
+    origins: config.http.origins,
+    metricsOpen: config.metrics.open,
+    ready: () => journal.ready,
+    countByState: () => sessions.countByState(),
+    rejected: (code) => metrics.rejected.inc({ code }),
+    crash: process.env['KEFU_TEST_HOOKS'] === '1' ? crashOnPurpose : undefined,
+    worker: index,
+  });
+  serve(
+    app,
+    {
+      trustProxy: config.http.trustProxy,
+      failed: (error, path) => log.error({ err: error, path: path.replace(/[0-9a-f-]{36}/g, ':') }, 'a request failed'),
+    },
+    site,
+  );
+  await new Promise<void>((resolve, reject) => {
+    app!.listen(config.host, start.port, (socket) => {
+      if (socket === false) return reject(new Error(`port ${start.port} of ${config.host} can’t be listened on`));
+      listener = socket;
+      resolve();
+    });
+  });
+}
+
+function crashOnPurpose(): void {
+  setImmediate(() => {
+    throw new Error('a crash that a test asked for');
+  });
+}
+
+/** A worker that ended with an open app would take the whole process with it. */
+function closeSockets(): void {
+  if (listener !== undefined) uWS.us_listen_socket_close(listener);
+  listener = undefined;
+  app?.close();
+  app = undefined;
+}
+
+async function stop(deadlineMs: number): Promise<void> {
+  if (listener !== undefined) uWS.us_listen_socket_close(listener);
+  listener = undefined;
+  // What was taken is committed and acked first; nothing new is taken while clients are told to go.
+  await journal.close(deadlineMs);
+  await new Promise<void>((resolve) => clock.after(20, resolve));
+  gateway.goaway('stopping');
+  await new Promise<void>((resolve) => clock.after(50, resolve));
+  closeSockets();
+  await reader.sql.end({ timeout: 1 }).catch((error: unknown) => log.warn({ err: error }, 'closing the pool'));
+}
+
+function send(message: FromWorker): void {
+  parentPort!.postMessage(message);
+}
+
+process.on('uncaughtException', (error: Error) => {
+  log.fatal({ err: error }, 'this worker thread has failed and is replaced');
+  closeSockets();
+  send({ type: 'crashing', reason: error.message });
+  setImmediate(() => process.exit(1));
+});
+
+/** Everybody here who knew connections of a thread that is gone forgets them. */
+function forget(thread: ThreadId): void {
+  for (const key of system.keysOf('session')) system.notify(sessionKind, key, { type: 'threadLost', thread });
+  for (const key of system.keysOf('agent')) system.notify(agentKind, key, { type: 'threadLost', thread });
+}
+
+parentPort!.on('message', (message: ToWorker) => {
+  switch (message.type) {
+    case 'link': {
+      const { thread, port, sent, received } = message;
+      const handled = new Int32Array(received);
+      mesh.connect(thread, port, sent);
+      port.on('message', (envelopes: readonly Envelope[]) => {
+        for (const envelope of envelopes) system.deliver(envelope, thread);
+        Atomics.add(handled, 1, envelopes.length);
+      });
+      return;
+    }
+    case 'lost':
+      mesh.disconnect(message.thread);
+      system.threadLost(message.thread);
+      forget(message.thread);
+      return;
+    case 'taken': {
+      const worker = start.threads.indexOf(message.thread);
+      gateway.restarted((_kind, key) => shards.ownerOf(shardOf(key)) === worker);
+      return;
+    }
+    case 'listen':
+      listen().then(
+        () => send({ type: 'listening' }),
+        (error: Error) => send({ type: 'crashing', reason: error.message }),
+      );
+      return;
+    case 'stop':
+      void stop(message.deadlineMs).then(() => {
+        send({ type: 'stopped' });
+        process.exit(0);
+      });
+      return;
+  }
+});
+
+assert(parentPort, 'this file is started as a worker thread');
+void journal.start().then(() => send({ type: 'ready' }));
