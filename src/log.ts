@@ -1,2 +1,4 @@
 import { pino, type Logger } from 'pino';
-export function createLog(options: { level: string; format: string }): Logger { return pino({ level: options.level }); }
+export function createLog(options: { level: string; format: string }): Logger {
+  return pino({ level: options.level });
+}

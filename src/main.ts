@@ -46,7 +46,12 @@ async function main(): Promise<void> {
     if (error instanceof StartError) fail(error.message);
     throw error;
   }
-  const lines = [`kefu is ready`, `  customers  ${node.url}/`, `  agents     ${node.url}/desk`, ...node.notes.map((note) => `  ${note}`)];
+  const lines = [
+    `kefu is ready`,
+    `  customers  ${node.url}/`,
+    `  agents     ${node.url}/desk`,
+    ...node.notes.map((note) => `  ${note}`),
+  ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 

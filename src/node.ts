@@ -39,7 +39,10 @@ export async function startNode(config: Config, failed: (reason: string) => void
     const dataDir = await openDataDir(config.dataDir);
     undo.push(() => dataDir.close());
     const port = await freePort(config.host, config.port);
-    const tokenKeys = await loadTokenKeys(config.dataDir, config.auth.tokenKey === '' ? undefined : config.auth.tokenKey);
+    const tokenKeys = await loadTokenKeys(
+      config.dataDir,
+      config.auth.tokenKey === '' ? undefined : config.auth.tokenKey,
+    );
     const database = await openDatabase(config, undo);
     const sql = openPool(database, 'main', 2, 30_000);
     undo.push(() => sql.end({ timeout: 1 }));
@@ -47,7 +50,9 @@ export async function startNode(config: Config, failed: (reason: string) => void
     const lock = openPool(database, 'node lock', 1, 10_000);
     undo.push(() => lock.end({ timeout: 1 }));
     if (!(await waitForLock(lock)))
-      throw new StartError('this database is in use by another kefu node; stop that one, or use another database');
+      throw new StartError(
+        'this database is in use by another kefu node; stop that one, or use another database',
+      );
     const notes = await firstAgents(sql, config);
     const shards = new ShardMap();
     shards.spread(config.workers);
@@ -66,8 +71,9 @@ export async function startNode(config: Config, failed: (reason: string) => void
       },
       shards,
       takeShards: async (mine) => {
-        const epochs = await persistently(() => takeShards(sql, mine, owner), (error) =>
-          log.warn({ err: error }, 'shards can’t be taken while the database is away'),
+        const epochs = await persistently(
+          () => takeShards(sql, mine, owner),
+          (error) => log.warn({ err: error }, 'shards can’t be taken while the database is away'),
         );
         shards.setEpochs(epochs);
       },
@@ -129,7 +135,10 @@ function freePort(host: string, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'EADDRINUSE' ? 'is in use: choose another with --port' : `can’t be used (${error.code})`;
+      const why =
+        error.code === 'EADDRINUSE'
+          ? 'is in use: choose another with --port'
+          : `can’t be used (${error.code})`;
       reject(new StartError(`port ${port} of ${host} ${why}`));
     });
     probe.listen(port, host, () => {
@@ -149,7 +158,12 @@ async function firstAgents(sql: Sql, config: Config): Promise<string[]> {
   if (config.demo) {
     if ((await people.byEmail('admin@demo.kefu')) === undefined) {
       const password = await hashPassword('demo');
-      const add = (email: string, name: string, role: 'agent' | 'admin', groups: string[]): Promise<unknown> =>
+      const add = (
+        email: string,
+        name: string,
+        role: 'agent' | 'admin',
+        groups: string[],
+      ): Promise<unknown> =>
         people.addAgent({ id: ids.next(), email, name, role, groups, capacity: null, password });
       for (const [index, name] of demoNames.entries())
         await add(`agent${index + 1}@demo.kefu`, name, 'agent', ['support']);

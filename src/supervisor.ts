@@ -18,7 +18,9 @@ export interface SupervisorOptions {
 interface Slot {
   worker: Worker;
   life: number;
-  stopped: (() => void) | undefined;
+  /** Called when it has drained, or is gone. */
+  drained: (() => void) | undefined;
+  readonly exit: Promise<void>;
 }
 
 /** Replacements within `windowMs`; one more and the node stops, for whoever runs it to see. */
@@ -49,35 +51,38 @@ export class Supervisor {
     await Promise.all(this.#slots.map((slot) => this.#listen(slot.worker)));
   }
 
-  /** Ends all workers: what they took is committed, their clients are told. */
+  /** Ends all workers: what they took is committed and acked, their clients are told. */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true;
-    await Promise.all(
-      this.#slots.map(
-        (slot) =>
-          new Promise<void>((resolve) => {
-            slot.stopped = resolve;
-            this.#send(slot.worker, { type: 'stop', deadlineMs });
-          }),
-      ),
-    );
+    const slots = [...this.#slots];
+    const drained = slots.map((slot) => new Promise<void>((resolve) => (slot.drained = resolve)));
+    for (const slot of slots) this.#send(slot.worker, { type: 'drain', deadlineMs });
+    await Promise.all(drained);
+    const exited = slots.map((slot) => slot.exit);
+    for (const slot of slots) this.#send(slot.worker, { type: 'stop' });
+    await Promise.all(exited);
   }
 
   /** Settles when the worker has its shards. */
   #spawn(index: number, life: number): Promise<void> {
     const workerData: WorkerStart = { ...this.#options.start, index, life };
     const worker = new Worker(new URL('worker.ts', import.meta.url), { workerData });
-    const slot: Slot = { worker, life, stopped: undefined };
+    const exit = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+    const slot: Slot = { worker, life, exit, drained: undefined };
     this.#slots[index] = slot;
-    worker.on('error', (error: Error) => this.#options.log('error', `worker ${index} failed: ${error.message}`));
-    worker.on('exit', () => {
-      slot.stopped?.();
+    worker.on('error', (error: Error) =>
+      this.#options.log('error', `worker ${index} failed: ${error.message}`),
+    );
+    void exit.then(() => {
+      slot.drained?.();
       if (!this.#stopping) void this.#replace(index, slot);
     });
     return new Promise((resolve) => {
       worker.on('message', (message: FromWorker) => {
         if (message.type === 'ready') resolve();
-        if (message.type === 'crashing') this.#options.log('error', `worker ${index} is crashing: ${message.reason}`);
+        if (message.type === 'drained') slot.drained?.();
+        if (message.type === 'crashing')
+          this.#options.log('error', `worker ${index} is crashing: ${message.reason}`);
       });
     });
   }
@@ -98,8 +103,14 @@ export class Supervisor {
     const toB = new SharedArrayBuffer(8);
     const toA = new SharedArrayBuffer(8);
     const [threadA, threadB] = [this.#threads[a]!, this.#threads[b]!];
-    this.#slots[a]!.worker.postMessage({ type: 'link', thread: threadB, port: port1, sent: toB, received: toA }, [port1]);
-    this.#slots[b]!.worker.postMessage({ type: 'link', thread: threadA, port: port2, sent: toA, received: toB }, [port2]);
+    this.#slots[a]!.worker.postMessage(
+      { type: 'link', thread: threadB, port: port1, sent: toB, received: toA },
+      [port1],
+    );
+    this.#slots[b]!.worker.postMessage(
+      { type: 'link', thread: threadA, port: port2, sent: toA, received: toB },
+      [port2],
+    );
   }
 
   async #replace(index: number, dead: Slot): Promise<void> {
@@ -107,7 +118,8 @@ export class Supervisor {
     const thread = this.#threads[index]!;
     const now = performance.now();
     this.#deaths = [...this.#deaths.filter((at) => now - at < windowMs), now];
-    if (this.#deaths.length > replacementsMax) return escalate(`${this.#deaths.length} workers died within a minute`);
+    if (this.#deaths.length > replacementsMax)
+      return escalate(`${this.#deaths.length} workers died within a minute`);
     log('warn', `worker ${index} died; it is replaced, and its shards come back from the journal`);
     releaseThread(start.limits, index);
     const others = this.#slots.filter((_, other) => other !== index);
@@ -115,7 +127,8 @@ export class Supervisor {
     await this.#options.takeShards(shards.shardsOf(index));
     if (this.#stopping) return;
     const ready = this.#spawn(index, dead.life + 1);
-    for (let other = 0; other < this.#threads.length; other += 1) if (other !== index) this.#link(index, other);
+    for (let other = 0; other < this.#threads.length; other += 1)
+      if (other !== index) this.#link(index, other);
     await ready;
     for (const other of others) this.#send(other.worker, { type: 'taken', thread });
     await this.#listen(this.#slots[index]!.worker);

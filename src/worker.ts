@@ -5,7 +5,7 @@ import { agentActors } from './actors/agent.ts';
 import { customerActors } from './actors/customer.ts';
 import type { ActorKind, Envelope, ThreadId } from './actors/engine/types.ts';
 import { ActorSystem } from './actors/engine/system.ts';
-import { agentKind, gatewayKind, sessionKind } from './actors/messages.ts';
+import { agentKind, gatewayKind, queueKind, sessionKind } from './actors/messages.ts';
 import { queueActors } from './actors/queue.ts';
 import { sessionActors } from './actors/session.ts';
 import { Mesh } from './cluster/mesh.ts';
@@ -62,12 +62,15 @@ export type ToWorker =
   /** A thread has taken its predecessor's shards over: whoever followed something there comes again. */
   | { readonly type: 'taken'; readonly thread: ThreadId }
   | { readonly type: 'listen' }
-  | { readonly type: 'stop'; readonly deadlineMs: number };
+  /** Take nothing new, commit and ack what was taken. */
+  | { readonly type: 'drain'; readonly deadlineMs: number }
+  /** Tell the clients, and end. */
+  | { readonly type: 'stop' };
 
 export type FromWorker =
   | { readonly type: 'ready' }
   | { readonly type: 'listening' }
-  | { readonly type: 'stopped' }
+  | { readonly type: 'drained' }
   | { readonly type: 'crashing'; readonly reason: string };
 
 const start = workerData as WorkerStart;
@@ -104,6 +107,11 @@ const journal = new PostgresJournal({
   },
 });
 
+/** Limits are written with 0 for none. */
+function orUnlimited(limit: number): number {
+  return limit === 0 ? Number.POSITIVE_INFINITY : limit;
+}
+
 const mailboxMax = config.limits.mailbox;
 const { idleMs } = config.actors;
 
@@ -127,7 +135,7 @@ const kinds = [
     ids,
     mailboxMax,
     idleMs,
-    messagesMax: config.limits.logIds,
+    messagesMax: orUnlimited(config.limits.logIds),
     pageMax: config.limits.historyPage,
   }),
   agentActors({
@@ -139,9 +147,15 @@ const kinds = [
     graceMs: config.agents.graceMs,
     onAway: config.agents.onAway,
     reserveMs: config.agents.reserveMs,
-    connectionsMax: config.limits.connectionsPerIdentity,
+    connectionsMax: orUnlimited(config.limits.connectionsPerIdentity),
   }),
-  queueActors({ sessions, directory: people, mailboxMax, idleMs, lengthMax: config.limits.queueLength }),
+  queueActors({
+    sessions,
+    directory: people,
+    mailboxMax,
+    idleMs,
+    lengthMax: orUnlimited(config.limits.queueLength),
+  }),
   customerActors({ journal, sessions, ids, mailboxMax, idleMs }),
   gateway.kind(),
 ] as unknown as readonly ActorKind<unknown>[];
@@ -170,7 +184,8 @@ const system = new ActorSystem({
       log.error({ err: error, ...rest }, 'an actor crashed');
     },
     restarted(kind, key) {
-      for (const thread of start.threads) system.ref(gatewayKind, thread).tell({ type: 'restarted', kind, key });
+      for (const thread of start.threads)
+        system.ref(gatewayKind, thread).tell({ type: 'restarted', kind, key });
     },
     escalated(error) {
       throw error;
@@ -276,13 +291,15 @@ async function listen(): Promise<void> {
     app,
     {
       trustProxy: config.http.trustProxy,
-      failed: (error, path) => log.error({ err: error, path: path.replace(/[0-9a-f-]{36}/g, ':') }, 'a request failed'),
+      failed: (error, path) =>
+        log.error({ err: error, path: path.replace(/[0-9a-f-]{36}/g, ':') }, 'a request failed'),
     },
     site,
   );
   await new Promise<void>((resolve, reject) => {
     app!.listen(config.host, start.port, (socket) => {
-      if (socket === false) return reject(new Error(`port ${start.port} of ${config.host} can’t be listened on`));
+      if (socket === false)
+        return reject(new Error(`port ${start.port} of ${config.host} can’t be listened on`));
       listener = socket;
       resolve();
     });
@@ -303,16 +320,22 @@ function closeSockets(): void {
   app = undefined;
 }
 
-async function stop(deadlineMs: number): Promise<void> {
+/** Commits what was taken; the acks may be for connections of other threads, so all drain before any stops. */
+async function drain(deadlineMs: number): Promise<void> {
   if (listener !== undefined) uWS.us_listen_socket_close(listener);
   listener = undefined;
-  // What was taken is committed and acked first; nothing new is taken while clients are told to go.
   await journal.close(deadlineMs);
-  await new Promise<void>((resolve) => clock.after(20, resolve));
+  // Two turns of the event loop: one for the actors to hear of the last commit, one for the ports to take its acks.
+  await new Promise<void>((resolve) => clock.after(10, resolve));
+}
+
+async function stop(): Promise<void> {
   gateway.goaway('stopping');
   await new Promise<void>((resolve) => clock.after(50, resolve));
   closeSockets();
-  await reader.sql.end({ timeout: 1 }).catch((error: unknown) => log.warn({ err: error }, 'closing the pool'));
+  await reader.sql
+    .end({ timeout: 1 })
+    .catch((error: unknown) => log.warn({ err: error }, 'closing the pool'));
 }
 
 function send(message: FromWorker): void {
@@ -356,18 +379,35 @@ parentPort!.on('message', (message: ToWorker) => {
     }
     case 'listen':
       listen().then(
-        () => send({ type: 'listening' }),
+        () => {
+          send({ type: 'listening' });
+          wake().catch((error: unknown) =>
+            log.warn({ err: error }, 'who waits could not be read; the first message will do'),
+          );
+        },
         (error: Error) => send({ type: 'crashing', reason: error.message }),
       );
       return;
+    case 'drain':
+      void drain(message.deadlineMs).then(() => send({ type: 'drained' }));
+      return;
     case 'stop':
-      void stop(message.deadlineMs).then(() => {
-        send({ type: 'stopped' });
-        process.exit(0);
-      });
+      void stop().then(() => process.exit(0));
       return;
   }
 });
 
 assert(parentPort, 'this file is started as a worker thread');
 void journal.start().then(() => send({ type: 'ready' }));
+
+/**
+ * Starts those actors of this thread's shards that have something to do though nobody asks: queues with somebody
+ * waiting, and agents that hold sessions but may never come back.
+ */
+async function wake(): Promise<void> {
+  const isHere = (key: string): boolean => shards.ownerOf(shardOf(key)) === index;
+  for (const group of await people.groups(10_000))
+    if (isHere(group)) system.ref(queueKind, group).tell({ type: 'tick' });
+  for (const agent of await sessions.holders())
+    if (isHere(agent)) system.ref(agentKind, agent).tell({ type: 'reconcile' });
+}

@@ -88,7 +88,9 @@ class AgentActor implements Actor<AgentMessage> {
   }
 
   mayPassivate(): boolean {
-    return this.#peers.length === 0 && this.#reserved.size === 0 && (this.#gone || this.#profile === undefined);
+    return (
+      this.#peers.length === 0 && this.#reserved.size === 0 && (this.#gone || this.#profile === undefined)
+    );
   }
 
   describe(): unknown {
@@ -112,7 +114,9 @@ class AgentActor implements Actor<AgentMessage> {
         reply?.ok(this.#connected());
         return;
       case 'disconnect':
-        return this.#disconnect(({ thread, conn }) => thread === message.peer.thread && conn === message.peer.conn);
+        return this.#disconnect(
+          ({ thread, conn }) => thread === message.peer.thread && conn === message.peer.conn,
+        );
       case 'threadLost':
         return this.#disconnect((peer) => peer.thread === message.thread);
       case 'presence':
@@ -189,7 +193,9 @@ class AgentActor implements Actor<AgentMessage> {
     }
     if (this.#options.onAway === 'wait' || this.#held.size === 0) return;
     for (const session of this.#held) {
-      this.#context.system.ref(sessionKind, session).tell({ type: 'requeue', agent: this.#id, reason: 'agent_away' });
+      this.#context.system
+        .ref(sessionKind, session)
+        .tell({ type: 'requeue', agent: this.#id, reason: 'agent_away' });
     }
     // A session that did not answer is asked again: its message may have been lost.
     this.#context.startTimer('grace', Math.max(1000, this.#options.graceMs), { type: 'graceOver' });
@@ -296,7 +302,9 @@ class AgentActor implements Actor<AgentMessage> {
   async #differences(): Promise<{ held: string[]; lost: string[] }> {
     const here = new Set(this.#held);
     const stored = new Set(await this.#options.sessions.heldBy(this.#id));
-    const doubtful = [...here].filter((id) => !stored.has(id)).concat([...stored].filter((id) => !here.has(id)));
+    const doubtful = [...here]
+      .filter((id) => !stored.has(id))
+      .concat([...stored].filter((id) => !here.has(id)));
     const held: string[] = [];
     const lost: string[] = [];
     for (const session of doubtful) {
@@ -312,7 +320,11 @@ class AgentActor implements Actor<AgentMessage> {
   #report(): void {
     for (const group of this.#profile!.groups) this.#tellQueue(group);
     const { presence, open, capacity } = this.#status();
-    this.#tellPeers((conns) => ({ type: 'frame', conns, frame: { t: 'presence', state: presence, open, capacity } }));
+    this.#tellPeers((conns) => ({
+      type: 'frame',
+      conns,
+      frame: { t: 'presence', state: presence, open, capacity },
+    }));
   }
 
   #tellQueue(group: string): void {

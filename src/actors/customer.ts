@@ -3,7 +3,13 @@ import type { IdSource } from '../core/ids.ts';
 import type { SessionView } from '../protocol/session-view.ts';
 import type { Actor as Sender } from '../rules/session.ts';
 import type { Actor, ActorKind, Context, Reply } from './engine/types.ts';
-import { customerKind, sessionKind, type CustomerMessage, type Opened, type OpenRequest } from './messages.ts';
+import {
+  customerKind,
+  sessionKind,
+  type CustomerMessage,
+  type Opened,
+  type OpenRequest,
+} from './messages.ts';
 import type { Journal, Sessions } from './ports.ts';
 
 /** A customer: finds its one open session, or opens it. Two opens at once meet here, one after the other. */

@@ -249,6 +249,8 @@ export type QueueMessage =
   | { readonly type: 'agent'; readonly status: Candidate }
   /** An agent's first desk has connected, or its last one left: whether it is told who waits. */
   | { readonly type: 'watch'; readonly agent: string; readonly on: boolean }
+  /** A waiting customer has come back: tell its place again. */
+  | { readonly type: 'where'; readonly session: string }
   /** ask → {count, sessions} */
   | { readonly type: 'peek'; readonly limit: number }
   | {

@@ -31,7 +31,12 @@ export interface History {
   /** Remembers committed events as hot. */
   keep(session: string, events: readonly EventOut[]): void;
   /** Events with after < seq ≤ upTo, in order, at most `limit`; hot ones at once, else from the database. */
-  range(session: string, after: number, upTo: number, limit: number): readonly EventOut[] | Promise<readonly EventOut[]>;
+  range(
+    session: string,
+    after: number,
+    upTo: number,
+    limit: number,
+  ): readonly EventOut[] | Promise<readonly EventOut[]>;
   /** Calls back for every message of a session, in order: what builds the table of ids. */
   messageIds(session: string, each: (seq: number, sender: string, id: string) => void): Promise<void>;
 }

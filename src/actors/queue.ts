@@ -100,6 +100,11 @@ class QueueActor implements Actor<QueueMessage> {
         return this.#agentReported(message.status);
       case 'watch':
         return this.#watch(message.agent, message.on);
+      case 'where': {
+        const item = this.#list.get(message.session);
+        if (item !== undefined) this.#tellPosition(item, this.#list.place(item.entry) + 1);
+        return;
+      }
       case 'peek':
         reply?.ok({ count: this.#list.items.length, sessions: this.#shown(message.limit) });
         return;
@@ -178,10 +183,12 @@ class QueueActor implements Actor<QueueMessage> {
           .ask({ type: 'assign', agent: person, fence, deadlineMs }, assignMs);
         settle('assigned');
       } catch (error) {
-        const unclear = !(error instanceof KefuError) || error.code === 'unavailable' || error.code === 'internal';
+        const unclear =
+          !(error instanceof KefuError) || error.code === 'unavailable' || error.code === 'internal';
         // A refusal changed nothing, so the slot is free again; what is unclear the agent finds out by itself.
         if (!unclear) agentRef.tell({ type: 'unreserve', session });
-        const over = error instanceof KefuError && (error.code === 'invalid_transition' || error.code === 'not_found');
+        const over =
+          error instanceof KefuError && (error.code === 'invalid_transition' || error.code === 'not_found');
         settle(over ? 'refused' : 'unknown');
       }
     };
@@ -262,7 +269,8 @@ class QueueActor implements Actor<QueueMessage> {
     const now = this.#context.clock.nowMs();
     const every = now - this.#servedAtMs;
     if (this.#servedAtMs > 0)
-      this.#servedEveryMs = this.#servedEveryMs === undefined ? every : this.#servedEveryMs * 0.8 + every * 0.2;
+      this.#servedEveryMs =
+        this.#servedEveryMs === undefined ? every : this.#servedEveryMs * 0.8 + every * 0.2;
     this.#servedAtMs = now;
   }
 
@@ -281,7 +289,8 @@ class QueueActor implements Actor<QueueMessage> {
     this.#shownDue = false;
     this.#shownAtMs = now;
     const frame = this.#frame();
-    for (const agent of this.#watchers) this.#context.system.ref(agentKind, agent).tell({ type: 'waiting', frame });
+    for (const agent of this.#watchers)
+      this.#context.system.ref(agentKind, agent).tell({ type: 'waiting', frame });
   }
 
   #frame(): object {
@@ -321,8 +330,10 @@ class QueueActor implements Actor<QueueMessage> {
     const stored = new Set<string>();
     for (const entry of entries) {
       stored.add(entry.session);
-      if (this.#list.get(entry.session) === undefined && this.#list.put(entry, now) !== undefined) this.#changed();
-      if (entry.target !== null && this.#agents.get(entry.target)?.online !== true) this.#retarget(entry.session);
+      if (this.#list.get(entry.session) === undefined && this.#list.put(entry, now) !== undefined)
+        this.#changed();
+      if (entry.target !== null && this.#agents.get(entry.target)?.online !== true)
+        this.#retarget(entry.session);
     }
     if (entries.length < this.#options.lengthMax) {
       const stale = this.#list.items.filter(

@@ -47,8 +47,7 @@ export function afterCommit(
     case 'closed':
       if (holder !== null)
         system.ref(agentKind, holder.id).tell({ type: 'gone', session: id, reason: 'closed', seq });
-      if (waited)
-        system.ref(queueKind, after.group).tell({ type: 'dequeue', session: id, served: false });
+      if (waited) system.ref(queueKind, after.group).tell({ type: 'dequeue', session: id, served: false });
       system.ref(customerKind, after.customer.id).tell({ type: 'closed', session: id });
       return;
     default:

@@ -13,6 +13,7 @@ import {
 import type { Actor, ActorKind, Context, Reply } from './engine/types.ts';
 import {
   gatewayKind,
+  queueKind,
   sessionKind,
   type GatewayMessage,
   type HistoryPage,
@@ -49,7 +50,8 @@ export interface SessionOptions {
 }
 
 /** Who waits for an event to be committed. A connection is told by the event itself, and only if it fails. */
-type Requester = { readonly peer: Peer; readonly id: string } | { readonly reply: Reply; readonly repeat: boolean };
+type Requester =
+  { readonly peer: Peer; readonly id: string } | { readonly reply: Reply; readonly repeat: boolean };
 
 interface Pending {
   readonly event: EventOut;
@@ -183,7 +185,8 @@ class SessionActor implements Actor<SessionMessage> {
   async #loadIds(): Promise<void> {
     const ids = new MessageIds();
     await this.#options.history.messageIds(this.#id, (seq, sender, id) => ids.add(sender, id, seq));
-    for (const { event } of this.#pending) if (event.type === 'message') ids.add(event.sender, event.id, event.seq);
+    for (const { event } of this.#pending)
+      if (event.type === 'message') ids.add(event.sender, event.id, event.seq);
     this.#ids = ids;
   }
 
@@ -316,7 +319,12 @@ class SessionActor implements Actor<SessionMessage> {
     this.#pending.push(...entries);
   }
 
-  #settled(before: SessionState | undefined, after: SessionState, type: string, reply: Reply | undefined): void {
+  #settled(
+    before: SessionState | undefined,
+    after: SessionState,
+    type: string,
+    reply: Reply | undefined,
+  ): void {
     reply?.ok(viewOf(after));
     if (after.state !== 'waiting' && after.state !== 'transferring') this.#queue = undefined;
     afterCommit(this.#context.system, type, before, after);
@@ -392,7 +400,7 @@ class SessionActor implements Actor<SessionMessage> {
       const marks = { ...this.#marks };
       const conn = peer.conn;
       this.#tell(peer, { type: 'snapshot', session, conn, view, events, from, head, reset, marks });
-      if (who.kind === 'customer') this.#tellPosition(peer);
+      if (who.kind === 'customer') this.#tellPosition(peer, state);
     });
   }
 
@@ -422,8 +430,7 @@ class SessionActor implements Actor<SessionMessage> {
     reply: Reply | undefined,
   ): void {
     const limit = Math.min(message.limit, this.#options.pageMax);
-    const upTo =
-      message.before === undefined ? state.lastSeq : Math.min(state.lastSeq, message.before - 1);
+    const upTo = message.before === undefined ? state.lastSeq : Math.min(state.lastSeq, message.before - 1);
     const backwards = message.after === undefined;
     const after = message.after ?? Math.max(0, upTo - limit);
     if (after >= upTo) {
@@ -453,7 +460,10 @@ class SessionActor implements Actor<SessionMessage> {
     const subscriber = this.#subscribers.get(peer);
     if (subscriber === undefined) return;
     const from = { kind: subscriber.who.kind, id: subscriber.who.id, name: subscriber.who.name };
-    this.#subscribers.tellFrame({ t: 'typing', session: this.#id, from }, (other) => other.who.id !== from.id);
+    this.#subscribers.tellFrame(
+      { t: 'typing', session: this.#id, from },
+      (other) => other.who.id !== from.id,
+    );
   }
 
   #read(peer: Peer, seq: number): void {
@@ -476,8 +486,13 @@ class SessionActor implements Actor<SessionMessage> {
     this.#subscribers.tellFrame(this.#queueFrame(), (other) => other.who.kind === 'customer');
   }
 
-  #tellPosition(peer: Peer): void {
-    if (this.#queue === undefined) return;
+  #tellPosition(peer: Peer, state: SessionState): void {
+    if (this.#queue === undefined) {
+      // This actor has started anew since the queue told it.
+      const waits = state.state === 'waiting' || state.state === 'transferring';
+      if (waits) this.#context.system.ref(queueKind, state.group).tell({ type: 'where', session: this.#id });
+      return;
+    }
     this.#tell(peer, { type: 'frame', conns: [peer.conn], frame: this.#queueFrame() });
   }
 
@@ -489,5 +504,8 @@ class SessionActor implements Actor<SessionMessage> {
 }
 
 const notFound = refusal('not_found', 'there is no such session, or you may not see it');
-const tooLong = refusal('conflict', 'this session holds as many messages as one may: close it and open another');
+const tooLong = refusal(
+  'conflict',
+  'this session holds as many messages as one may: close it and open another',
+);
 const journalGone = refusal('unavailable', 'the database can’t be reached; try again with the same id', 1000);

@@ -25,7 +25,8 @@ export class ShardMap {
 
   shardsOf(worker: number): number[] {
     const shards: number[] = [];
-    for (let shard = 0; shard < shardCount; shard += 1) if (this.#owners[shard] === worker) shards.push(shard);
+    for (let shard = 0; shard < shardCount; shard += 1)
+      if (this.#owners[shard] === worker) shards.push(shard);
     return shards;
   }
 

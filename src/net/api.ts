@@ -1,5 +1,11 @@
 import type { System } from '../actors/engine/types.ts';
-import { agentKind, queueKind, type AgentProfile, type AgentStatus, type WaitingView } from '../actors/messages.ts';
+import {
+  agentKind,
+  queueKind,
+  type AgentProfile,
+  type AgentStatus,
+  type WaitingView,
+} from '../actors/messages.ts';
 import type { Clock } from '../core/clock.ts';
 import { KefuError, refusal } from '../core/errors.ts';
 import { isId, type IdSource } from '../core/ids.ts';
@@ -44,7 +50,9 @@ export interface ApiStore {
     customer: { id: string; name: string; externalId: string | null; channel: string; attributes: never },
     wallMs: number,
   ): Promise<void>;
-  customer(id: string): Promise<{ id: string; name: string; channel: string; attributes: object } | undefined>;
+  customer(
+    id: string,
+  ): Promise<{ id: string; name: string; channel: string; attributes: object } | undefined>;
   listSessions(filter: {
     state?: string;
     agent?: string;
@@ -72,7 +80,12 @@ export interface ApiOptions {
   readonly historyPage: number;
 }
 
-type Route = (api: ApiOptions, request: HttpRequest, who: Actor, params: readonly string[]) => Promise<HttpResponse>;
+type Route = (
+  api: ApiOptions,
+  request: HttpRequest,
+  who: Actor,
+  params: readonly string[],
+) => Promise<HttpResponse>;
 
 const listMax = 100;
 const statusAskMs = 3000;
@@ -89,7 +102,10 @@ const routes = new Map<string, Route>([
   ['post /v1/sessions/:/close', close],
   ['post /v1/sessions/:/rating', rate],
   ['post /v1/sessions/:/files', (api, request, who, [id]) => api.files.upload(request, who, session(id))],
-  ['get /v1/sessions/:/files/:', (api, _request, who, [id, file]) => api.files.download(who, session(id), idOr404(file))],
+  [
+    'get /v1/sessions/:/files/:',
+    (api, _request, who, [id, file]) => api.files.download(who, session(id), idOr404(file)),
+  ],
   ['get /v1/agents', listAgents],
   ['post /v1/agents', addAgent],
   ['get /v1/groups', listGroups],
@@ -108,11 +124,14 @@ export async function handleApi(api: ApiOptions, request: HttpRequest): Promise<
   const segments = request.path.split('/').slice(3);
   const kind = request.path.split('/')[2] ?? '';
   const params = segments.filter((_, index) => index % 2 === 0);
-  const shape = ['', 'v1', kind, ...segments.map((segment, index) => (index % 2 === 0 ? ':' : segment))].join('/');
+  const shape = ['', 'v1', kind, ...segments.map((segment, index) => (index % 2 === 0 ? ':' : segment))].join(
+    '/',
+  );
   const route = routes.get(`${request.method} ${shape}`);
   if (route === undefined) {
     const known = [...routes.keys(), ...open.keys()].some((key) => key.endsWith(` ${shape}`));
-    if (known) return { status: 405, body: { error: { code: 'bad_request', message: `no ${request.method} here` } } };
+    if (known)
+      return { status: 405, body: { error: { code: 'bad_request', message: `no ${request.method} here` } } };
     throw new KefuError('not_found', 'there is no such route: see docs/protocol.md');
   }
   return route(api, request, await authenticate(api, request), params);
@@ -122,7 +141,10 @@ async function authenticate(api: ApiOptions, request: HttpRequest): Promise<Acto
   const token = /^Bearer ([^\s]+)$/i.exec(request.header('authorization'))?.[1];
   const verified = token === undefined ? undefined : await api.tokens.verify(token);
   if (verified === undefined)
-    throw new KefuError('unauthorized', 'send Authorization: Bearer TOKEN, from POST /v1/visitors or /v1/login');
+    throw new KefuError(
+      'unauthorized',
+      'send Authorization: Bearer TOKEN, from POST /v1/visitors or /v1/login',
+    );
   return api.requests.who(verified.identity);
 }
 
@@ -167,7 +189,8 @@ async function addVisitor(api: ApiOptions, request: HttpRequest): Promise<HttpRe
 
 async function login(api: ApiOptions, request: HttpRequest): Promise<HttpResponse> {
   const waitMs = api.logins.take(request.limitKey, api.clock.nowMs());
-  if (waitMs > 0) throw new KefuError('rate_limited', 'too many logins from this address', { retryAfterMs: waitMs });
+  if (waitMs > 0)
+    throw new KefuError('rate_limited', 'too many logins from this address', { retryAfterMs: waitMs });
   const { email, password } = parseLogin(await json(api, request));
   const found = await api.store.byEmail(email);
   const matches = await verifyPassword(password, found?.password);
@@ -198,7 +221,12 @@ async function openSession(api: ApiOptions, request: HttpRequest, who: Actor): P
   return { status: opened.existed ? 200 : 201, body: opened.session };
 }
 
-async function getSession(api: ApiOptions, _r: HttpRequest, who: Actor, [id]: readonly string[]): Promise<HttpResponse> {
+async function getSession(
+  api: ApiOptions,
+  _r: HttpRequest,
+  who: Actor,
+  [id]: readonly string[],
+): Promise<HttpResponse> {
   return { status: 200, body: await api.requests.view(who, session(id)) };
 }
 
@@ -219,10 +247,18 @@ async function listSessions(api: ApiOptions, { query }: HttpRequest, who: Actor)
   const filter = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const found = await api.store.listSessions({ ...filter, limit: limit + 1 });
   const page = found.slice(0, limit);
-  return { status: 200, body: { data: page.map(viewOf), next: found.length > limit ? page.at(-1)!.id : null } };
+  return {
+    status: 200,
+    body: { data: page.map(viewOf), next: found.length > limit ? page.at(-1)!.id : null },
+  };
 }
 
-async function listEvents(api: ApiOptions, { query }: HttpRequest, who: Actor, [id]: readonly string[]): Promise<HttpResponse> {
+async function listEvents(
+  api: ApiOptions,
+  { query }: HttpRequest,
+  who: Actor,
+  [id]: readonly string[],
+): Promise<HttpResponse> {
   const after = numberOf(query, 'after') ?? numberOf(query, 'cursor') ?? 0;
   const limit = pageLimit(query, 100, api.historyPage);
   const from = query.has('cursor') ? (numberOf(query, 'cursor') ?? after) : after;
@@ -237,25 +273,48 @@ function visibleEvent(event: EventOut, who: Actor): object {
   return { t: 'event', session: whole.session, seq: whole.seq, type: 'hidden' };
 }
 
-async function postMessage(api: ApiOptions, request: HttpRequest, who: Actor, [id]: readonly string[]): Promise<HttpResponse> {
+async function postMessage(
+  api: ApiOptions,
+  request: HttpRequest,
+  who: Actor,
+  [id]: readonly string[],
+): Promise<HttpResponse> {
   const fields = fieldsOf(await json(api, request), 'the body');
   const body = parseMessageBody(fields['body']);
   const said = await api.requests.say(who, session(id), messageIdOf(fields['id']), body);
   const at = new Date(said.at).toISOString();
-  return { status: said.repeat ? 200 : 201, body: { seq: said.seq, at, ...(said.repeat ? { repeat: true } : {}) } };
+  return {
+    status: said.repeat ? 200 : 201,
+    body: { seq: said.seq, at, ...(said.repeat ? { repeat: true } : {}) },
+  };
 }
 
-async function transfer(api: ApiOptions, request: HttpRequest, who: Actor, [id]: readonly string[]): Promise<HttpResponse> {
+async function transfer(
+  api: ApiOptions,
+  request: HttpRequest,
+  who: Actor,
+  [id]: readonly string[],
+): Promise<HttpResponse> {
   const { to, note } = parseTransfer(await json(api, request));
   return { status: 202, body: await api.requests.transfer(who, session(id), to, note) };
 }
 
-async function close(api: ApiOptions, request: HttpRequest, who: Actor, [id]: readonly string[]): Promise<HttpResponse> {
+async function close(
+  api: ApiOptions,
+  request: HttpRequest,
+  who: Actor,
+  [id]: readonly string[],
+): Promise<HttpResponse> {
   const { reason } = parseClose(await json(api, request));
   return { status: 200, body: await api.requests.close(who, session(id), reason) };
 }
 
-async function rate(api: ApiOptions, request: HttpRequest, who: Actor, [id]: readonly string[]): Promise<HttpResponse> {
+async function rate(
+  api: ApiOptions,
+  request: HttpRequest,
+  who: Actor,
+  [id]: readonly string[],
+): Promise<HttpResponse> {
   const { score, comment } = parseRating(await json(api, request));
   await api.requests.rate(who, session(id), score, comment ?? null);
   return { status: 201, body: { score, comment: comment ?? null } };
@@ -293,10 +352,11 @@ async function addAgent(api: ApiOptions, request: HttpRequest, who: Actor): Prom
     role,
     groups: groups as string[],
     capacity: fields['capacity'] == null ? null : integerOf(fields['capacity'], 'capacity', 0, 10_000),
-    password: await hashPassword(textOf(fields['password'], 'password', { min: 1, max: requestLimits.passwordChars })),
+    password: await hashPassword(
+      textOf(fields['password'], 'password', { min: 1, max: requestLimits.passwordChars }),
+    ),
   });
-  for (const group of profile.groups)
-    api.system.ref(agentKind, profile.id).tell({ type: 'report', group });
+  for (const group of profile.groups) api.system.ref(agentKind, profile.id).tell({ type: 'report', group });
   const { presence: _presence, ...shown } = profile;
   return { status: 201, body: shown };
 }

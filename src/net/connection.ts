@@ -165,11 +165,7 @@ export class Connection {
       case 'hello':
         return this.#error(frame.ref, refusal('bad_request', 'hello was said already'));
       case 'open':
-        return this.#answer(frame.ref, this.#open(frame), (session) => ({
-          t: 'opened',
-          ref: frame.ref,
-          session,
-        }));
+        return void this.#open(frame);
       case 'close':
         return this.#answer(
           frame.ref,
@@ -300,7 +296,7 @@ export class Connection {
     } catch (error) {
       if (this.#gone()) return;
       // Not greeted, but not lost: the client may say hello again.
-      for (const id of [...this.#subs.keys()]) this.#drop(id);
+      if (this.#who !== undefined) this.#leave(this.#who);
       this.#stage = 'new';
       this.#held = undefined;
       this.#error(frame.ref, toRefusal(error));
@@ -367,6 +363,8 @@ export class Connection {
     sub.asking = false;
     if (sub.purpose !== 'assigned') this.#advance(sub, new Frames(snapshot.events));
     this.#catchUp(sub);
+    if (sub.early !== undefined) this.#send(sub.early);
+    sub.early = undefined;
   }
 
   /** A snapshot has come from the session. */
@@ -485,8 +483,7 @@ export class Connection {
   restarted(lost: (kind: string, key: string) => boolean): void {
     for (const sub of this.#subs.values()) {
       if (!lost('session', sub.session)) continue;
-      if (sub.ready !== undefined)
-        sub.ready(justMoved);
+      if (sub.ready !== undefined) sub.ready(justMoved);
       else this.#resubscribe(sub);
     }
     const who = this.#who;
@@ -561,8 +558,7 @@ export class Connection {
   said(session: string, id: string, seq: number, at: number): void {
     const refs = this.#subs.get(session)?.answered(id);
     if (refs === undefined) return;
-    for (const ref of refs)
-      this.#send({ t: 'ack', ref, session, id, seq, at: timeText(at), repeat: true });
+    for (const ref of refs) this.#send({ t: 'ack', ref, session, id, seq, at: timeText(at), repeat: true });
   }
 
   refused(session: string, id: string, why: Refusal): void {
@@ -571,9 +567,14 @@ export class Connection {
   }
 
   /** A frame that helps but may be lost: left out while the peer is behind. */
-  frame(frame: object): void {
-    if (this.#stage !== 'ready' || this.#behind) return;
-    this.#send(frame);
+  frame(frame: { readonly t?: string; readonly session?: string }): void {
+    const sub = frame.session === undefined ? undefined : this.#subs.get(frame.session);
+    if (sub !== undefined && !sub.live) {
+      // Its session has not been told of yet. A place in the queue is said only once, so it waits.
+      if (frame.t === 'queue') sub.early = frame;
+      return;
+    }
+    if (this.#stage === 'ready' && !this.#behind) this.#send(frame);
   }
 
   // ---- output

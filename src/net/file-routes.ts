@@ -7,14 +7,28 @@ import { cleanFileName, sniffBytes, typeOfUpload, uploadHeaders } from './upload
 
 /** Where files go: declared here, adapted by src/store. */
 export interface FileStore {
-  put(key: string, content: AsyncIterable<Uint8Array>, options: { maxBytes: number }): Promise<{ size: number }>;
+  put(
+    key: string,
+    content: AsyncIterable<Uint8Array>,
+    options: { maxBytes: number },
+  ): Promise<{ size: number }>;
   get(key: string): Promise<{ size: number; stream: AsyncIterable<Uint8Array> }>;
   delete(key: string): Promise<void>;
 }
 
 export interface FileIndex {
-  add(file: { id: string; session: string; name: string; mime: string; size: number; object: string }): Promise<void>;
-  get(session: string, id: string): Promise<{ name: string; mime: string; size: number; object: string } | undefined>;
+  add(file: {
+    id: string;
+    session: string;
+    name: string;
+    mime: string;
+    size: number;
+    object: string;
+  }): Promise<void>;
+  get(
+    session: string,
+    id: string,
+  ): Promise<{ name: string; mime: string; size: number; object: string } | undefined>;
 }
 
 export interface FileRoutesOptions {
@@ -46,7 +60,8 @@ export class FileRoutes {
     if (view.state === 'closed') throw new KefuError('invalid_transition', 'the session is closed');
     const announced = Number(request.header('content-length'));
     if (uploadBytes > 0 && announced > uploadBytes) throw tooLarge(uploadBytes);
-    if (this.#uploads >= uploadsMax) throw new KefuError('busy', 'too many uploads at once', { retryAfterMs: 500 });
+    if (this.#uploads >= uploadsMax)
+      throw new KefuError('busy', 'too many uploads at once', { retryAfterMs: 500 });
     this.#uploads += 1;
     try {
       const id = ids.next();

@@ -98,7 +98,8 @@ export class Gateway {
     };
     if (this.#closing) return refuse('503 Service Unavailable', 'unavailable', 'this node is stopping', 1000);
     const waitMs = shared.takeConnect(limitKey, clock.nowMs());
-    if (waitMs > 0) return refuse('429 Too Many Requests', 'rate_limited', 'too many connects from this address', waitMs);
+    if (waitMs > 0)
+      return refuse('429 Too Many Requests', 'rate_limited', 'too many connects from this address', waitMs);
     const offered = request.getHeader('sec-websocket-protocol');
     const codec = chooseCodec(offered);
     if (codec === undefined) {
@@ -132,7 +133,13 @@ export class Gateway {
         if (open) ws.end(code, reason);
       },
     };
-    const connection = new Connection(number, this.#options.host(), socket, attached.codec, this.#options.clock.nowMs());
+    const connection = new Connection(
+      number,
+      this.#options.host(),
+      socket,
+      attached.codec,
+      this.#options.clock.nowMs(),
+    );
     attached.connection = connection;
     this.#connections.set(number, connection);
     const closed = connection.closed.bind(connection);
@@ -199,7 +206,9 @@ export class Gateway {
       case 'missed':
         return this.#connections.get(message.conn)?.missed(message.session, message.refusal);
       case 'said':
-        return this.#connections.get(message.conn)?.said(message.session, message.id, message.seq, message.at);
+        return this.#connections
+          .get(message.conn)
+          ?.said(message.session, message.id, message.seq, message.at);
       case 'refused':
         return this.#connections.get(message.conn)?.refused(message.session, message.id, message.refusal);
       case 'frame':

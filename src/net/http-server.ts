@@ -1,5 +1,12 @@
 import type * as uWS from 'uWebSockets.js';
-import { KefuError, toRefusal, isOutcomeUnknown, refusal, type ErrorCode, type Refusal } from '../core/errors.ts';
+import {
+  KefuError,
+  toRefusal,
+  isOutcomeUnknown,
+  refusal,
+  type ErrorCode,
+  type Refusal,
+} from '../core/errors.ts';
 import { limitKeyOfAddress, limitKeyOfText } from './limit-key.ts';
 import type { HeaderList } from './static-files.ts';
 
@@ -71,7 +78,8 @@ const statusOf: Readonly<Record<ErrorCode, number>> = {
 /** A refusal as the contract's error body, with `Retry-After` where it may be tried again. */
 export function errorResponse(why: Refusal, status = statusOf[why.code]): HttpResponse {
   const { code, message, retryAfterMs } = why;
-  const error = retryAfterMs === undefined ? { code, message } : { code, message, retry_after_ms: retryAfterMs };
+  const error =
+    retryAfterMs === undefined ? { code, message } : { code, message, retry_after_ms: retryAfterMs };
   const mayRetry = status === 429 || status === 503;
   const seconds = Math.max(1, Math.ceil((retryAfterMs ?? 1000) / 1000));
   return { status, body: { error }, ...(mayRetry ? { headers: [['retry-after', String(seconds)]] } : {}) };
@@ -163,7 +171,10 @@ class Exchange {
     if (isJson) this.#response.writeHeader('content-type', 'application/json; charset=utf-8');
   }
 
-  async #sendStream(head: HttpResponse, { size, source }: NonNullable<HttpResponse['stream']>): Promise<void> {
+  async #sendStream(
+    head: HttpResponse,
+    { size, source }: NonNullable<HttpResponse['stream']>,
+  ): Promise<void> {
     const response = this.#response;
     response.cork(() => this.#head(head, false));
     try {
@@ -281,7 +292,11 @@ class IncomingBody {
 const bodyAheadBytes = 256 * 1024;
 
 /** What an address is counted under; behind a trusted proxy the last hop that it names. */
-export function addressKey(response: uWS.HttpResponse, request: uWS.HttpRequest, trustProxy: boolean): string {
+export function addressKey(
+  response: uWS.HttpResponse,
+  request: uWS.HttpRequest,
+  trustProxy: boolean,
+): string {
   if (trustProxy) {
     const last = request.getHeader('x-forwarded-for').split(',').at(-1);
     const named = last === undefined ? undefined : limitKeyOfText(last);

@@ -5,10 +5,16 @@ export class Metrics {
   readonly registry = new Registry();
   readonly said = this.#counter('kefu_messages_said_total', 'Messages that clients sent over WebSocket');
   readonly delivered = this.#counter('kefu_events_delivered_total', 'Events and acks sent to connections');
-  readonly behind = this.#counter('kefu_connections_behind_total', 'Times a connection read too slowly and was caught up from history');
+  readonly behind = this.#counter(
+    'kefu_connections_behind_total',
+    'Times a connection read too slowly and was caught up from history',
+  );
   readonly deadLetters = this.#counter('kefu_dead_letters_total', 'Messages that no actor could take');
   readonly crashes = this.#counter('kefu_actor_crashes_total', 'Crashes of actors');
-  readonly linkRefused = this.#gauge('kefu_link_refused', 'Messages refused because a link between threads was full or gone');
+  readonly linkRefused = this.#gauge(
+    'kefu_link_refused',
+    'Messages refused because a link between threads was full or gone',
+  );
   readonly rejected = new Counter({
     name: 'kefu_rejected_total',
     help: 'Requests, frames and connects that were refused, by code',
@@ -41,7 +47,10 @@ export class Metrics {
     buckets: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000],
     registers: [this.registry],
   });
-  readonly journalQueue = this.#gauge('kefu_journal_queue_events', 'Events waiting for a journal transaction');
+  readonly journalQueue = this.#gauge(
+    'kefu_journal_queue_events',
+    'Events waiting for a journal transaction',
+  );
   readonly hotBytes = this.#gauge('kefu_history_hot_bytes', 'Bytes of recent events in memory');
   readonly hotReads = this.#gauge('kefu_history_hot_reads', 'Ranges read from memory since the start');
   readonly warmReads = this.#gauge('kefu_history_warm_reads', 'Ranges read from PostgreSQL since the start');

@@ -21,7 +21,9 @@ import type { Identity } from './tokens.ts';
 /** What the requests need of the tables, declared here for src/net. */
 export interface Registry {
   agent(id: string): Promise<AgentProfile | undefined>;
-  customer(id: string): Promise<{ id: string; name: string; channel: string; attributes: Attributes } | undefined>;
+  customer(
+    id: string,
+  ): Promise<{ id: string; name: string; channel: string; attributes: Attributes } | undefined>;
   groupExists(group: string): Promise<boolean>;
 }
 
@@ -46,7 +48,10 @@ export class Requests {
     return agentActor(await this.#agent(identity.id));
   }
 
-  async greet(identity: Identity, peer: Peer): Promise<{ who: Actor; me: object; sessions: readonly string[] }> {
+  async greet(
+    identity: Identity,
+    peer: Peer,
+  ): Promise<{ who: Actor; me: object; sessions: readonly string[] }> {
     if (identity.kind === 'customer') {
       const who = await this.who(identity);
       const open = await this.#system
@@ -74,9 +79,13 @@ export class Requests {
     if (who.kind !== 'customer') throw new KefuError('forbidden', 'only a customer opens a session');
     const group = request.group ?? 'support';
     if (!(await this.#registry.groupExists(group)))
-      throw new KefuError('not_found', `there is no group ${group}: ask an admin for one, or leave group out`);
+      throw new KefuError(
+        'not_found',
+        `there is no group ${group}: ask an admin for one, or leave group out`,
+      );
     const customer = await this.#registry.customer(who.id);
-    if (customer === undefined) throw new KefuError('unauthorized', 'this customer is not known here any more');
+    if (customer === undefined)
+      throw new KefuError('unauthorized', 'this customer is not known here any more');
     return this.#system.ref(customerKind, who.id).ask<Opened>(
       {
         type: 'open',
@@ -111,11 +120,15 @@ export class Requests {
 
   close(who: Actor, session: string, reason: string | undefined): Promise<SessionView> {
     const why = reason ?? (who.kind === 'customer' ? 'customer' : 'agent');
-    return this.#system.ref(sessionKind, session).ask<SessionView>({ type: 'close', who, reason: why }, askMs);
+    return this.#system
+      .ref(sessionKind, session)
+      .ask<SessionView>({ type: 'close', who, reason: why }, askMs);
   }
 
   rate(who: Actor, session: string, score: number, comment: string | null): Promise<SessionView> {
-    return this.#system.ref(sessionKind, session).ask<SessionView>({ type: 'rate', who, score, comment }, askMs);
+    return this.#system
+      .ref(sessionKind, session)
+      .ask<SessionView>({ type: 'rate', who, score, comment }, askMs);
   }
 
   async transfer(
@@ -125,7 +138,8 @@ export class Requests {
     note: string | undefined,
   ): Promise<SessionView> {
     if (who.kind === 'customer') throw new KefuError('forbidden', 'a customer can’t transfer a session');
-    const target = to.agent === undefined ? await this.#toGroup(to.group!) : await this.#toAgent(who, session, to.agent);
+    const target =
+      to.agent === undefined ? await this.#toGroup(to.group!) : await this.#toAgent(who, session, to.agent);
     return this.#system
       .ref(sessionKind, session)
       .ask<SessionView>({ type: 'transfer', who, to: target, note: note ?? null }, askMs);
@@ -143,7 +157,10 @@ export class Requests {
     if (profile === undefined) throw new KefuError('not_found', 'there is no such agent');
     const status = await this.#system.ref(agentKind, agent).ask<AgentStatus>({ type: 'status' }, askMs);
     if (status.presence !== 'online')
-      throw new KefuError('conflict', `that agent is ${status.presence}: choose one who is online, or a group`);
+      throw new KefuError(
+        'conflict',
+        `that agent is ${status.presence}: choose one who is online, or a group`,
+      );
     if (profile.groups.includes(view.group)) return { agent };
     const group = profile.groups[0];
     if (group === undefined) throw new KefuError('conflict', 'that agent is in no group');

@@ -44,10 +44,15 @@ export function siteHandler(options: SiteOptions): Handler {
       if (!(error instanceof KefuError) || error.name === 'OutcomeUnknownError') throw error;
       options.rejected(error.code);
       const { code, message, retryAfterMs } = error;
-      response = errorResponse(retryAfterMs === undefined ? { code, message } : { code, message, retryAfterMs });
+      response = errorResponse(
+        retryAfterMs === undefined ? { code, message } : { code, message, retryAfterMs },
+      );
     }
     const headers = [...cors, noStore, ...(response.headers ?? [])];
-    return { ...response, headers: response.stream === undefined ? headers : [...cors, ...(response.headers ?? [])] };
+    return {
+      ...response,
+      headers: response.stream === undefined ? headers : [...cors, ...(response.headers ?? [])],
+    };
   };
 }
 
@@ -65,13 +70,20 @@ function corsHeaders(origins: readonly string[], origin: string): HeaderList {
   return origins.includes(origin) ? [['access-control-allow-origin', origin], vary] : [vary];
 }
 
-function openRoute(options: SiteOptions, request: HttpRequest): Promise<HttpResponse> | HttpResponse | undefined {
+function openRoute(
+  options: SiteOptions,
+  request: HttpRequest,
+): Promise<HttpResponse> | HttpResponse | undefined {
   switch (request.path) {
     case '/healthz':
       return { status: 200, body: { status: 'ok' } };
     case '/readyz':
       if (options.ready()) return { status: 200, body: { status: 'ready' } };
-      return errorResponse({ code: 'unavailable', message: 'the database can’t be reached', retryAfterMs: 1000 });
+      return errorResponse({
+        code: 'unavailable',
+        message: 'the database can’t be reached',
+        retryAfterMs: 1000,
+      });
     case '/metrics':
       if (request.isLoopback || options.metricsOpen) return metricsPage(options);
       return errorResponse({ code: 'forbidden', message: 'metrics are open on loopback; see metrics.open' });
@@ -89,7 +101,9 @@ function openRoute(options: SiteOptions, request: HttpRequest): Promise<HttpResp
 async function metricsPage(options: SiteOptions): Promise<HttpResponse> {
   const { system } = options.api;
   const answers = await Promise.allSettled(
-    options.threads.map((thread) => system.ref(gatewayKind, thread).ask<object[]>({ type: 'metrics' }, metricsAskMs)),
+    options.threads.map((thread) =>
+      system.ref(gatewayKind, thread).ask<object[]>({ type: 'metrics' }, metricsAskMs),
+    ),
   );
   const found = answers.filter((answer) => answer.status === 'fulfilled').map((answer) => answer.value);
   const text = await AggregatorRegistry.aggregate(found as never).metrics();
@@ -98,7 +112,11 @@ async function metricsPage(options: SiteOptions): Promise<HttpResponse> {
     (state) => `kefu_sessions{state="${state}"} ${counts.get(state) ?? 0}`,
   );
   const states = `# HELP kefu_sessions Open sessions by state\n# TYPE kefu_sessions gauge\n${lines.join('\n')}\n`;
-  return { status: 200, headers: [['content-type', 'text/plain; version=0.0.4; charset=utf-8']], body: text + states };
+  return {
+    status: 200,
+    headers: [['content-type', 'text/plain; version=0.0.4; charset=utf-8']],
+    body: text + states,
+  };
 }
 
 function page(options: SiteOptions, request: HttpRequest): HttpResponse {

@@ -19,6 +19,8 @@ export class Subscription {
   #said: Map<string, Ref | undefined | Waiting> | undefined;
   /** This agent's hold is over: told after the event of that seq. */
   released: { readonly reason: string; readonly seq: number } | undefined;
+  /** A frame that came before the session was told of. */
+  early: object | undefined;
   /** Something could not be asked for: tried again at the next tick. */
   retry = false;
   /** Called with the first snapshot, or with why there is none. */

@@ -71,7 +71,8 @@ export type EventBody =
       readonly channel: string;
       readonly subject: string | null;
       readonly attributes: Attributes;
-      readonly lastAgent: string | null;
+      /** The customer's last agent, as in the state. */
+      readonly last_agent: string | null;
     }
   | { readonly type: 'message'; readonly id: string; readonly body: unknown }
   | { readonly type: 'note'; readonly text: string }
@@ -136,8 +137,10 @@ const notParticipant = refuse('not_participant', 'you are not a participant of t
 export function decide(command: Command, state: SessionState | undefined, who: Actor): Decision {
   if (state === undefined) {
     if (command.type !== 'open') return refuse('not_found', 'there is no such session');
-    const { id: _id, ...rest } = command;
-    return { events: [{ ...rest, type: 'opened' }] };
+    const { customer, group, channel, subject, attributes, lastAgent } = command;
+    return {
+      events: [{ type: 'opened', customer, group, channel, subject, attributes, last_agent: lastAgent }],
+    };
   }
   switch (command.type) {
     case 'open':
@@ -217,7 +220,7 @@ export function evolve(state: SessionState | undefined, event: SessionEvent, id:
       attributes: event.attributes,
       priority: 0,
       target: null,
-      lastAgent: event.lastAgent,
+      lastAgent: event.last_agent,
       waitingSince: event.at,
       openedAt: event.at,
       closedAt: null,
@@ -225,14 +228,22 @@ export function evolve(state: SessionState | undefined, event: SessionEvent, id:
       lastSeq: event.seq,
     };
   }
-  if (state === undefined) throw new Error(`event ${event.seq} of type ${event.type} before the session was opened`);
+  if (state === undefined)
+    throw new Error(`event ${event.seq} of type ${event.type} before the session was opened`);
   const lastSeq = event.seq;
   switch (event.type) {
     case 'message':
     case 'note':
       return { ...state, lastSeq };
     case 'assigned':
-      return { ...state, lastSeq, state: 'chatting', agent: event.agent, target: null, lastAgent: event.agent.id };
+      return {
+        ...state,
+        lastSeq,
+        state: 'chatting',
+        agent: event.agent,
+        target: null,
+        lastAgent: event.agent.id,
+      };
     case 'transferring':
       return {
         ...state,

@@ -16,7 +16,12 @@ export type DatabaseAddress =
 export type Sql = postgres.Sql;
 
 /** Opens a pool; nothing connects before the first query. */
-export function openPool(address: DatabaseAddress, name: string, connections: number, statementMs: number): Sql {
+export function openPool(
+  address: DatabaseAddress,
+  name: string,
+  connections: number,
+  statementMs: number,
+): Sql {
   const options = {
     max: connections,
     connect_timeout: 5,

@@ -20,7 +20,9 @@ export class Files {
 
   async add(file: FileRow): Promise<void> {
     await this.#reader.query(
-      (sql) => sql`insert into files values (${file.id}::uuid, ${file.session}::uuid, ${file.name}, ${file.mime},
+      (
+        sql,
+      ) => sql`insert into files values (${file.id}::uuid, ${file.session}::uuid, ${file.name}, ${file.mime},
         ${file.size}, ${file.object})`,
     );
   }

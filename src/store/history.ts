@@ -75,7 +75,7 @@ export class TieredHistory implements History {
 
   async messageIds(session: string, each: (seq: number, sender: string, id: string) => void): Promise<void> {
     const page = 5000;
-    for (let after = 0; ; ) {
+    for (let after = 0; ;) {
       const rows = await this.#reader.query(
         (sql) => sql<{ seq: number; sender: string; id: string }[]>`
           select seq, data->'from'->>'id' as sender, data->>'id' as id from events

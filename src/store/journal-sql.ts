@@ -80,7 +80,8 @@ export function statementFor(items: readonly Item[], writer: string): Statement 
   let changes = false;
   for (const { request, shard, epoch } of items) {
     const place = fences.place(shard, epoch, true);
-    const extraPlace = request.fence === undefined ? 0 : fences.place(request.fence.shard, request.fence.epoch, false);
+    const extraPlace =
+      request.fence === undefined ? 0 : fences.place(request.fence.shard, request.fence.epoch, false);
     if (request.state !== undefined) states.set(request.session, request.state);
     if (request.state !== undefined || extraPlace > 0) changes = true;
     for (const event of request.events) {

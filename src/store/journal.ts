@@ -184,9 +184,15 @@ export class PostgresJournal implements Journal {
     this.#flight = undefined;
     if (refused.size === 0) this.#committed(items);
     else {
-      this.#options.log('warn', `${refused.size} sessions were refused by the fence: another owner has their shards`);
+      this.#options.log(
+        'warn',
+        `${refused.size} sessions were refused by the fence: another owner has their shards`,
+      );
       this.#committed(items.filter((item) => !refused.has(item.request.session)));
-      this.#failed(items.filter((item) => refused.has(item.request.session)), moved);
+      this.#failed(
+        items.filter((item) => refused.has(item.request.session)),
+        moved,
+      );
     }
     this.#flightOver();
   }
@@ -203,7 +209,8 @@ export class PostgresJournal implements Journal {
     const sessions = new Map<string, { instance: number; count: number }>();
     for (const { request } of items) {
       const sum = sessions.get(request.session);
-      if (sum === undefined) sessions.set(request.session, { instance: request.instance, count: request.events.length });
+      if (sum === undefined)
+        sessions.set(request.session, { instance: request.instance, count: request.events.length });
       else sum.count += request.events.length;
     }
     for (const [session, { instance, count }] of sessions)
@@ -251,11 +258,19 @@ export class PostgresJournal implements Journal {
       return;
     }
     if (sessions.size === 1) {
-      this.#options.log('error', `PostgreSQL refused an event of session ${items[0]!.request.session}`, error);
+      this.#options.log(
+        'error',
+        `PostgreSQL refused an event of session ${items[0]!.request.session}`,
+        error,
+      );
       this.#failed(items, unfit);
       return this.#flightOver();
     }
-    this.#options.log('error', `PostgreSQL refused a batch (${error.code}): its sessions are tried one by one`, error);
+    this.#options.log(
+      'error',
+      `PostgreSQL refused a batch (${error.code}): its sessions are tried one by one`,
+      error,
+    );
     void this.#flyApart(items, [...sessions]);
   }
 
@@ -283,7 +298,9 @@ export class PostgresJournal implements Journal {
       const writer = this.#options.newWriter();
       this.#sql = sql;
       try {
-        await bounded(clock, this.#options.limits.commitWaitMs, () => claimWriter(sql, this.#options, writer));
+        await bounded(clock, this.#options.limits.commitWaitMs, () =>
+          claimWriter(sql, this.#options, writer),
+        );
         this.#writer = writer;
         if (this.#flight !== undefined) await this.#lookUp(sql, this.#flight);
         this.#open = true;
@@ -316,7 +333,11 @@ export class PostgresJournal implements Journal {
     const late = new Set(out.filter((item) => item.addedMs < oldestMs).map((item) => item.request.session));
     // What is too old to be tried again fails with all that follows it in its session; the rest goes first again.
     this.#requeue(out.filter((item) => !late.has(item.request.session)));
-    if (late.size > 0) this.#failed(out.filter((item) => late.has(item.request.session)), gone);
+    if (late.size > 0)
+      this.#failed(
+        out.filter((item) => late.has(item.request.session)),
+        gone,
+      );
   }
 
   /** Looks now and then whether the queue has waited too long, and whether a flight hangs. */
@@ -338,14 +359,20 @@ export class PostgresJournal implements Journal {
   }
 
   #giveUpQueue(): void {
-    this.#options.log('error', `${this.#queuedEvents} events waited too long for the database and are refused`);
+    this.#options.log(
+      'error',
+      `${this.#queuedEvents} events waited too long for the database and are refused`,
+    );
     this.#refusing = true;
     const inFlight = new Set(this.#flight?.map((item) => item.request.session));
     const queue = this.#queue;
     this.#queue = [];
     this.#queuedEvents = 0;
     this.#failAfterFlight.push(...queue.filter((item) => inFlight.has(item.request.session)));
-    this.#failed(queue.filter((item) => !inFlight.has(item.request.session)), gone);
+    this.#failed(
+      queue.filter((item) => !inFlight.has(item.request.session)),
+      gone,
+    );
   }
 }
 

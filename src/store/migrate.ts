@@ -26,7 +26,9 @@ export async function migrate(connection: Sql): Promise<number> {
       throw new DatabaseRefusal(`PostgreSQL 14 or newer is needed; this server says ${server!.version}`);
     await connection`select pg_advisory_lock(${migrationLock.toString()}::bigint)`;
     await connection`create table if not exists migrations (name text primary key, at timestamptz not null default now())`;
-    const done = new Set((await connection<{ name: string }[]>`select name from migrations`).map((row) => row.name));
+    const done = new Set(
+      (await connection<{ name: string }[]>`select name from migrations`).map((row) => row.name),
+    );
     const unknown = [...done].filter((name) => !files.includes(name));
     if (unknown.length > 0)
       throw new DatabaseRefusal(
@@ -36,12 +38,16 @@ export async function migrate(connection: Sql): Promise<number> {
     for (const name of files) {
       if (done.has(name)) continue;
       const text = readFileSync(new URL(name, folder), 'utf8');
-      await connection.unsafe(`begin; ${text}; insert into migrations (name) values ('${name}'); commit;`).simple();
+      await connection
+        .unsafe(`begin; ${text}; insert into migrations (name) values ('${name}'); commit;`)
+        .simple();
       count += 1;
     }
     const [meta] = await connection<{ value: string }[]>`select value from meta where key = 'shards'`;
     if (Number(meta?.value) !== shardCount)
-      throw new DatabaseRefusal(`this database has ${meta?.value} shards, this kefu works with ${shardCount}`);
+      throw new DatabaseRefusal(
+        `this database has ${meta?.value} shards, this kefu works with ${shardCount}`,
+      );
     return count;
   } finally {
     await connection`select pg_advisory_unlock(${migrationLock.toString()}::bigint)`.catch(() => undefined);
@@ -74,12 +80,18 @@ function floorId(ms: number): string {
 
 /** Takes the database for this node alone, for as long as the connection lives; a second node is refused. */
 export async function lockNode(sql: Sql): Promise<boolean> {
-  const [row] = await sql<{ locked: boolean }[]>`select pg_try_advisory_lock(${nodeLock.toString()}::bigint) as locked`;
+  const [row] = await sql<
+    { locked: boolean }[]
+  >`select pg_try_advisory_lock(${nodeLock.toString()}::bigint) as locked`;
   return row!.locked;
 }
 
 /** A new epoch for these shards: from here on every older owner's transaction is refused, and the new one sees all that was committed. */
-export async function takeShards(sql: Sql, shards: readonly number[], owner: string): Promise<Map<number, number>> {
+export async function takeShards(
+  sql: Sql,
+  shards: readonly number[],
+  owner: string,
+): Promise<Map<number, number>> {
   const rows = await sql.unsafe<{ id: number; epoch: number }[]>(
     `with mine as (select id from shards where id = any($1::text::int[]) order by id for update)
      update shards s set epoch = s.epoch + 1, owner = $2 from mine where s.id = mine.id returning s.id, s.epoch`,

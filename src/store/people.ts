@@ -54,7 +54,9 @@ export class People implements Directory {
 
   async agent(id: string): Promise<AgentProfile | undefined> {
     const [row] = await this.#reader.query((sql) =>
-      sql.unsafe<AgentRow[]>(`select ${agentColumns} from agents where id = $1::uuid`, [id], { prepare: true }),
+      sql.unsafe<AgentRow[]>(`select ${agentColumns} from agents where id = $1::uuid`, [id], {
+        prepare: true,
+      }),
     );
     return row === undefined ? undefined : this.#profile(row);
   }
@@ -85,7 +87,8 @@ export class People implements Directory {
 
   async savePresence(agent: string, presence: Presence): Promise<void> {
     await this.#reader.query(
-      (sql) => sql`update agents set presence = ${presence} where id = ${agent}::uuid and presence <> ${presence}`,
+      (sql) =>
+        sql`update agents set presence = ${presence} where id = ${agent}::uuid and presence <> ${presence}`,
     );
   }
 
@@ -130,7 +133,9 @@ export class People implements Directory {
   }
 
   async countAgents(): Promise<number> {
-    const [row] = await this.#reader.query((sql) => sql<{ count: string }[]>`select count(*) as count from agents`);
+    const [row] = await this.#reader.query(
+      (sql) => sql<{ count: string }[]>`select count(*) as count from agents`,
+    );
     return Number(row!.count);
   }
 
@@ -144,9 +149,10 @@ export class People implements Directory {
 
   async customer(id: string): Promise<Customer | undefined> {
     const [row] = await this.#reader.query(
-      (sql) => sql<
-        { id: string; name: string; external_id: string | null; channel: string; attributes: Attributes }[]
-      >`select * from customers where id = ${id}::uuid`,
+      (sql) =>
+        sql<
+          { id: string; name: string; external_id: string | null; channel: string; attributes: Attributes }[]
+        >`select * from customers where id = ${id}::uuid`,
     );
     if (row === undefined) return undefined;
     const { name, external_id: externalId, channel, attributes } = row;

@@ -78,6 +78,14 @@ export class SessionIndex implements Sessions {
     return rows.map((row) => row.id);
   }
 
+  /** Agents that hold sessions. */
+  async holders(): Promise<readonly string[]> {
+    const rows = await this.#reader.query(
+      (sql) => sql<{ agent: string }[]>`select distinct agent from sessions where state = 'chatting'`,
+    );
+    return rows.map((row) => row.agent);
+  }
+
   async waitingIn(group: string, limit: number): Promise<readonly WaitingEntry[]> {
     const rows = await this.#reader.query(
       (sql) => sql<Row[]>`
