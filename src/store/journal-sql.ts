@@ -104,7 +104,7 @@ export function statementFor(items: readonly Item[], writer: string): Statement 
   ];
   if (!changes) {
     const refused = (row: { held: string }): Set<string> => {
-      const here = new Set(row.held.split(','));
+      const here = listed(row.held);
       const all = new Set<string>();
       if (here.size === fences.shards.length) return all;
       for (const [index, place] of own.entries()) if (!here.has(String(place))) all.add(sessions[index]!);
@@ -112,9 +112,14 @@ export function statementFor(items: readonly Item[], writer: string): Statement 
     };
     return { text: messagesSql, params, refused };
   }
-  params.push(array(extra), JSON.stringify([...states.values()].map(sessionRow)));
-  const refused = (row: { bad?: string }): Set<string> => new Set(row.bad === '' ? [] : row.bad!.split(','));
+  params.push(array(extra), withoutNul(JSON.stringify([...states.values()].map(sessionRow))));
+  const refused = (row: { bad?: string }): Set<string> => listed(row.bad!);
   return { text: changesSql, params, refused };
+}
+
+/** What string_agg made; of nothing it makes an empty text, which is not a list of one. */
+function listed(text: string): Set<string> {
+  return new Set(text === '' ? [] : text.split(','));
 }
 
 /** The distinct fences of a batch, numbered from 1. */
@@ -141,9 +146,9 @@ function array(values: readonly (string | number)[]): string {
   return `{${values.join(',')}}`;
 }
 
-/** NUL is a character of JSON and of JavaScript, but of no text column. */
-function text(value: string | null): string | null {
-  return value === null ? null : value.replaceAll('\0', '');
+/** NUL is a character of JSON, but PostgreSQL takes none in text. Requests with one are refused; this is the last line. */
+function withoutNul(json: string): string {
+  return json.includes('\\u0000') ? json.replace(/(?<!\\)((?:\\\\)*)\\u0000/g, '$1') : json;
 }
 
 function sessionRow(state: SessionState): object {
@@ -151,12 +156,12 @@ function sessionRow(state: SessionState): object {
     id: state.id,
     state: state.state,
     customer: state.customer.id,
-    customer_name: text(state.customer.name),
+    customer_name: state.customer.name,
     agent: state.agent?.id ?? null,
-    agent_name: text(state.agent?.name ?? null),
+    agent_name: state.agent?.name ?? null,
     group_name: state.group,
     channel: state.channel,
-    subject: text(state.subject),
+    subject: state.subject,
     attributes: state.attributes,
     priority: state.priority,
     target: state.target,

@@ -164,7 +164,11 @@ export class PostgresJournal implements Journal {
       this.#options.observe?.(items.length, clock.nowMs() - this.#flightSinceMs);
       this.#land(items, refused);
     } catch (error) {
-      if (this.#closed) return;
+      if (this.#closed) {
+        // Nobody is told: its outcome stays unknown to them, which is the truth.
+        this.#open = false;
+        return;
+      }
       if (isServerError(error)) return this.#rolledBack(items, error);
       this.#options.log('warn', 'a commit was not answered: its outcome will be looked up', error);
       this.#open = false;

@@ -1,0 +1,303 @@
+import t from 'tap';
+import fc from 'fast-check';
+import type { Fence } from '../../src/actors/messages.ts';
+import { messageEvent } from '../../src/actors/session-events.ts';
+import { IdSource, shardOf } from '../../src/core/ids.ts';
+import { realChance, realClock } from '../../src/core/real-clock.ts';
+import type { SessionState } from '../../src/rules/session.ts';
+import { openPool } from '../../src/store/database.ts';
+import { PostgresJournal, type Outcome } from '../../src/store/journal.ts';
+import { takeShards } from '../../src/store/migrate.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+
+const ids = new IdSource(realClock, realChance);
+let pg: TestPostgres;
+let writers = 0;
+
+/** One owner of shards: a journal, and what the session actors above it would know. */
+class Owner {
+  readonly name = `writer ${(writers += 1)}`;
+  readonly epochs: ReadonlyMap<number, number>;
+  readonly journal: PostgresJournal;
+  readonly acked: string[] = [];
+  readonly failed: string[] = [];
+  readonly batches: number[] = [];
+  readonly #sessions = new Map<string, { next: number; pending: { seq: number; id: string }[] }>();
+  #crashed = false;
+
+  constructor(
+    epochs: ReadonlyMap<number, number>,
+    limits: { commitWaitMs?: number; queueEvents?: number } = {},
+  ) {
+    this.epochs = epochs;
+    this.journal = new PostgresJournal({
+      clock: realClock,
+      connect: () => openPool(pg.address, this.name, 1, 10_000),
+      newWriter: () => `${this.name} ${ids.next()}`,
+      epochOf: (shard) => epochs.get(shard) ?? 0,
+      ownShards: () => [...epochs.keys()],
+      settle: (session, outcome) => this.#settle(session, outcome),
+      log: () => undefined,
+      limits: { batchEvents: 100, queueEvents: 10_000, commitWaitMs: 5_000, ...limits },
+      observe: (count) => this.batches.push(count),
+    });
+  }
+
+  /** A process that is gone hears nothing more; what it sent may still arrive. */
+  crash(): void {
+    this.#crashed = true;
+    void this.journal.close(0);
+  }
+
+  async load(session: string): Promise<void> {
+    const [row] = await pg.sql<{ last: number }[]>`
+      select coalesce(max(seq), 0)::int as last from events where session = ${session}::uuid`;
+    this.#sessions.set(session, { next: row!.last + 1, pending: [] });
+  }
+
+  say(session: string, options: { state?: SessionState; fence?: Fence } = {}): string | undefined {
+    const known = this.#sessions.get(session)!;
+    const id = ids.next();
+    const event = messageEvent(session, known.next, realClock.wallMs(), 'me', '{"id":"me"}', id, {
+      type: 'text',
+      text: 'x\\"\u0001 客服',
+    });
+    const taken = this.journal.append({
+      session,
+      instance: 1,
+      events: [event],
+      state: options.state,
+      fence: options.fence,
+    });
+    if (!taken) return undefined;
+    known.pending.push({ seq: known.next, id });
+    known.next += 1;
+    return id;
+  }
+
+  #settle(session: string, outcome: Outcome): void {
+    if (this.#crashed) return;
+    const known = this.#sessions.get(session)!;
+    if (outcome.type === 'committed') {
+      for (const { id } of known.pending.splice(0, outcome.count)) this.acked.push(id);
+      return;
+    }
+    if (known.pending.length > 0) known.next = known.pending[0]!.seq;
+    for (const { id } of known.pending.splice(0)) this.failed.push(id);
+  }
+
+  get unsettled(): number {
+    let count = 0;
+    for (const { pending } of this.#sessions.values()) count += pending.length;
+    return count;
+  }
+}
+
+async function until(what: string, condition: () => boolean, deadlineMs = 10_000): Promise<void> {
+  const end = realClock.nowMs() + deadlineMs;
+  while (!condition()) {
+    if (realClock.nowMs() > end) throw new Error(`${what} took longer than ${deadlineMs} ms`);
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+}
+
+async function takeAll(sessions: readonly string[], owner: string): Promise<Map<number, number>> {
+  return takeShards(pg.sql, [...new Set(sessions.map(shardOf))], owner);
+}
+
+async function stored(session: string): Promise<{ seq: number; id: string }[]> {
+  return pg.sql<{ seq: number; id: string }[]>`
+    select seq, data->>'id' as id from events where session = ${session}::uuid order by seq`;
+}
+
+function stateOf(session: string, agent: string): SessionState {
+  return {
+    id: session,
+    state: 'chatting',
+    customer: { id: ids.next(), name: 'Mei\0' },
+    agent: { id: agent, name: 'Ann' },
+    group: 'support',
+    channel: 'web',
+    subject: null,
+    attributes: { note: 'a\0b' },
+    priority: 0,
+    target: null,
+    lastAgent: null,
+    waitingSince: 1,
+    openedAt: 1,
+    closedAt: null,
+    rated: false,
+    lastSeq: 1,
+  };
+}
+
+t.setTimeout(240_000);
+t.before(async () => {
+  pg = await startPostgres();
+});
+t.teardown(() => pg.stop());
+
+t.test('appends of one turn go into one transaction, and come back in order', async (t) => {
+  const sessions = Array.from({ length: 20 }, () => ids.next());
+  const owner = new Owner(await takeAll(sessions, 'a'));
+  await owner.journal.start();
+  for (const session of sessions) await owner.load(session);
+  for (let round = 0; round < 4; round += 1) for (const session of sessions) owner.say(session);
+  await until('the commit', () => owner.acked.length === 80);
+  t.same(owner.batches, [80]);
+  for (const session of sessions)
+    t.same(
+      (await stored(session)).map((row) => row.seq),
+      [1, 2, 3, 4],
+    );
+  await owner.journal.close(1000);
+});
+
+t.test('an owner of an old epoch is refused, and the new one sees all that was acked', async (t) => {
+  const sessions = Array.from({ length: 8 }, () => ids.next());
+  const old = new Owner(await takeAll(sessions, 'old'));
+  await old.journal.start();
+  for (const session of sessions) await old.load(session);
+  const first = sessions.map((session) => old.say(session)!);
+  await until('the first commit', () => old.acked.length === 8);
+  const owner = new Owner(await takeAll(sessions, 'new'));
+  await owner.journal.start();
+  for (const session of sessions) await owner.load(session);
+  for (const session of sessions) old.say(session);
+  const second = sessions.map((session) => owner.say(session)!);
+  await until('both outcomes', () => old.unsettled === 0 && owner.unsettled === 0);
+  t.equal(old.acked.length, 8);
+  t.equal(old.failed.length, 8, 'the stale writes are refused');
+  for (const [index, session] of sessions.entries())
+    t.same(
+      (await stored(session)).map((row) => row.id),
+      [first[index], second[index]],
+    );
+  await old.journal.close(0);
+  await owner.journal.close(1000);
+});
+
+t.test('a promise of a shard that has moved refuses the assignment, not the neighbours', async (t) => {
+  const [session, other, agent] = [ids.next(), ids.next(), ids.next()];
+  const epochs = await takeAll([session, other, agent], 'a');
+  const owner = new Owner(epochs);
+  await owner.journal.start();
+  await owner.load(session);
+  await owner.load(other);
+  const shard = shardOf(agent);
+  const good: Fence = { shard, epoch: epochs.get(shard)! };
+  const kept = owner.say(other, { state: stateOf(other, agent), fence: good });
+  owner.say(session, { state: stateOf(session, agent), fence: { ...good, epoch: good.epoch - 1 } });
+  owner.say(session);
+  await until('the outcome', () => owner.unsettled === 0);
+  t.same(owner.acked, [kept]);
+  t.equal(owner.failed.length, 2);
+  t.same(await stored(session), []);
+  const rows = await pg.sql`select id from sessions where agent = ${agent}::uuid`;
+  t.same([...rows], [{ id: other }]);
+  await owner.journal.close(1000);
+});
+
+t.test('a full queue takes nothing more', async (t) => {
+  const session = ids.next();
+  const owner = new Owner(await takeAll([session], 'a'), { queueEvents: 10 });
+  await owner.load(session);
+  const taken = Array.from({ length: 15 }, () => owner.say(session)).filter((id) => id !== undefined);
+  t.equal(taken.length, 10);
+  await owner.journal.start();
+  await until('the commit', () => owner.acked.length === 10);
+  await owner.journal.close(1000);
+});
+
+t.test('an event that PostgreSQL refuses fails alone', async (t) => {
+  const sessions = [ids.next(), ids.next(), ids.next()];
+  const owner = new Owner(await takeAll(sessions, 'a'));
+  for (const session of sessions) await owner.load(session);
+  // The primary key refuses a seq that is there already.
+  await pg.sql`insert into events values (${sessions[1]!}::uuid, 1, '{}')`;
+  for (const session of sessions) owner.say(session);
+  await owner.journal.start();
+  await until('the outcome', () => owner.unsettled === 0);
+  t.equal(owner.acked.length, 2);
+  t.equal(owner.failed.length, 1);
+  await owner.journal.close(1000);
+});
+
+type Step =
+  | { readonly do: 'say'; readonly session: number; readonly count: number }
+  | { readonly do: 'sayStale'; readonly session: number }
+  | { readonly do: 'assign'; readonly session: number; readonly stale: boolean }
+  | { readonly do: 'cut' }
+  | { readonly do: 'turn' }
+  | { readonly do: 'settle' }
+  | { readonly do: 'takeOver'; readonly crash: boolean };
+
+const sessionsCount = 5;
+const session = fc.integer({ min: 0, max: sessionsCount - 1 });
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ do: fc.constant('say' as const), session, count: fc.integer({ min: 1, max: 4 }) }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('sayStale' as const), session }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('assign' as const), session, stale: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.constant<Step>({ do: 'cut' }) },
+  { weight: 3, arbitrary: fc.constant<Step>({ do: 'turn' }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ do: 'settle' }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('takeOver' as const), crash: fc.boolean() }) },
+);
+
+t.test(
+  'with cut connections, crashes and two owners at once nothing acked is missing and nothing refused is in',
+  async (t) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
+        const sessions = Array.from({ length: sessionsCount }, () => ids.next());
+        const owners: Owner[] = [];
+        const begin = async (): Promise<Owner> => {
+          const owner = new Owner(await takeAll(sessions, 'fuzz'));
+          owners.push(owner);
+          await owner.journal.start();
+          for (const id of sessions) await owner.load(id);
+          return owner;
+        };
+        let owner = await begin();
+        for (const it of steps) {
+          if (it.do === 'say') for (let n = 0; n < it.count; n += 1) owner.say(sessions[it.session]!);
+          if (it.do === 'sayStale') owners.at(-2)?.say(sessions[it.session]!);
+          if (it.do === 'assign') {
+            const shard = shardOf(sessions[0]!);
+            const epoch = owner.epochs.get(shard)! - (it.stale ? 1 : 0);
+            owner.say(sessions[it.session]!, {
+              state: stateOf(sessions[it.session]!, ids.next()),
+              fence: { shard, epoch },
+            });
+          }
+          if (it.do === 'cut')
+            await pg.sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name like ${`kefu ${owner.name}%`}`;
+          if (it.do === 'turn') await new Promise<void>((resolve) => setImmediate(resolve));
+          if (it.do === 'settle') await until('a settling', () => owner.unsettled === 0);
+          if (it.do === 'takeOver') {
+            if (it.crash) owner.crash();
+            owner = await begin();
+          }
+        }
+        await until('the end', () => owner.unsettled === 0);
+        for (const one of owners) await one.journal.close(2000);
+        const all = new Set<string>();
+        for (const id of sessions) {
+          const rows = await stored(id);
+          if (rows.some((row, index) => row.seq !== index + 1)) throw new Error('a gap in seq');
+          for (const row of rows) all.add(row.id);
+        }
+        for (const one of owners) {
+          for (const id of one.acked)
+            if (!all.has(id)) throw new Error(`${one.name}: an acked event is missing`);
+          for (const id of one.failed) if (all.has(id)) throw new Error(`${one.name}: a refused event is in`);
+        }
+      }),
+      { numRuns: Number(process.env["JOURNAL_RUNS"] ?? 40), endOnFailure: true },
+    );
+    t.pass('40 histories');
+  },
+);
