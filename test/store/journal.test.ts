@@ -8,10 +8,12 @@ import type { SessionState } from '../../src/rules/session.ts';
 import { openPool } from '../../src/store/database.ts';
 import { PostgresJournal, type Outcome } from '../../src/store/journal.ts';
 import { takeShards } from '../../src/store/migrate.ts';
+import { PostgresProxy } from '../support/postgres-proxy.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 
 const ids = new IdSource(realClock, realChance);
 let pg: TestPostgres;
+let proxy: PostgresProxy;
 let writers = 0;
 
 /** One owner of shards: a journal, and what the session actors above it would know. */
@@ -32,7 +34,7 @@ class Owner {
     this.epochs = epochs;
     this.journal = new PostgresJournal({
       clock: realClock,
-      connect: () => openPool(pg.address, this.name, 1, 10_000),
+      connect: () => openPool(proxy.address, this.name, 1, 10_000),
       newWriter: () => `${this.name} ${ids.next()}`,
       epochOf: (shard) => epochs.get(shard) ?? 0,
       ownShards: () => [...epochs.keys()],
@@ -134,8 +136,12 @@ function stateOf(session: string, agent: string): SessionState {
 t.setTimeout(240_000);
 t.before(async () => {
   pg = await startPostgres();
+  proxy = await PostgresProxy.start(pg.address);
 });
-t.teardown(() => pg.stop());
+t.teardown(async () => {
+  await proxy.stop();
+  await pg.stop();
+});
 
 t.test('appends of one turn go into one transaction, and come back in order', async (t) => {
   const sessions = Array.from({ length: 20 }, () => ids.next());
@@ -223,11 +229,66 @@ t.test('an event that PostgreSQL refuses fails alone', async (t) => {
   await owner.journal.close(1000);
 });
 
+t.test('a commit whose answer is lost is looked up, and acked once', async (t) => {
+  const sessions = [ids.next(), ids.next()];
+  const owner = new Owner(await takeAll(sessions, 'a'));
+  await owner.journal.start();
+  for (const session of sessions) await owner.load(session);
+  for (const session of sessions) owner.say(session);
+  await until('the first commit', () => owner.acked.length === 2);
+  const before = proxy.swallowed;
+  proxy.swallow();
+  for (const session of sessions) owner.say(session);
+  await until('the answer to be lost', () => proxy.swallowed > before);
+  for (const session of sessions) owner.say(session);
+  await until('the outcome', () => owner.unsettled === 0);
+  t.equal(owner.acked.length, 6);
+  t.equal(owner.failed.length, 0);
+  for (const session of sessions)
+    t.same(
+      (await stored(session)).map((row) => row.seq),
+      [1, 2, 3],
+    );
+  await owner.journal.close(1000);
+});
+
+t.test('a new owner waits for the old one’s transaction, and sees what it wrote', async (t) => {
+  const session = ids.next();
+  const old = new Owner(await takeAll([session], 'old'));
+  await old.journal.start();
+  await old.load(session);
+  // Somebody holds the row’s place, so that the old owner’s transaction stops half way, with its fence held.
+  const blocker = openPool(pg.address, 'blocker', 1, 30_000);
+  await blocker`begin`;
+  await blocker`insert into events values (${session}::uuid, 1, '{}')`;
+  const id = old.say(session);
+  const waits = async (query: string): Promise<boolean> => {
+    const rows = await pg.sql`
+      select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like ${`%${query}%`}`;
+    return rows.length > 0;
+  };
+  const end = realClock.nowMs() + 5000;
+  while (!(await waits('added as')) && realClock.nowMs() < end);
+  let seen: string[] | undefined;
+  const taking = takeAll([session], 'new').then(async () => {
+    seen = (await stored(session)).map((row) => row.id);
+  });
+  while (!(await waits('set epoch')) && seen === undefined && realClock.nowMs() < end);
+  t.equal(seen, undefined, 'the new owner waits');
+  await blocker`rollback`;
+  await taking;
+  t.same(seen, [id]);
+  await until('the old owner’s ack', () => old.acked.length === 1);
+  await blocker.end();
+  await old.journal.close(0);
+});
+
 type Step =
   | { readonly do: 'say'; readonly session: number; readonly count: number }
   | { readonly do: 'sayStale'; readonly session: number }
   | { readonly do: 'assign'; readonly session: number; readonly stale: boolean }
   | { readonly do: 'cut' }
+  | { readonly do: 'swallow' }
   | { readonly do: 'turn' }
   | { readonly do: 'settle' }
   | { readonly do: 'takeOver'; readonly crash: boolean };
@@ -242,6 +303,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('sayStale' as const), session }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('assign' as const), session, stale: fc.boolean() }) },
   { weight: 2, arbitrary: fc.constant<Step>({ do: 'cut' }) },
+  { weight: 3, arbitrary: fc.constant<Step>({ do: 'swallow' }) },
   { weight: 3, arbitrary: fc.constant<Step>({ do: 'turn' }) },
   { weight: 1, arbitrary: fc.constant<Step>({ do: 'settle' }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('takeOver' as const), crash: fc.boolean() }) },
@@ -275,6 +337,7 @@ t.test(
           }
           if (it.do === 'cut')
             await pg.sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name like ${`kefu ${owner.name}%`}`;
+          if (it.do === 'swallow') proxy.swallow();
           if (it.do === 'turn') await new Promise<void>((resolve) => setImmediate(resolve));
           if (it.do === 'settle') await until('a settling', () => owner.unsettled === 0);
           if (it.do === 'takeOver') {
@@ -296,7 +359,7 @@ t.test(
           for (const id of one.failed) if (all.has(id)) throw new Error(`${one.name}: a refused event is in`);
         }
       }),
-      { numRuns: Number(process.env["JOURNAL_RUNS"] ?? 40), endOnFailure: true },
+      { numRuns: Number(process.env['JOURNAL_RUNS'] ?? 40), endOnFailure: true },
     );
     t.pass('40 histories');
   },

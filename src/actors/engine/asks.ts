@@ -2,7 +2,7 @@ import type { Clock } from '../../core/clock.ts';
 import { KefuError, OutcomeUnknownError, type Refusal } from '../../core/errors.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { Deadlines, type Due } from './deadlines.ts';
-import { closing, threadGone } from './refusals.ts';
+import { threadGone } from './refusals.ts';
 import type { Reply, Router, ThreadId } from './types.ts';
 
 /** Deadlines of asks are this coarse: up to so many milliseconds late, never early. */
@@ -135,7 +135,7 @@ export class Asks {
   }
 
   close(): void {
-    this.#deadlines.forEach((ask) => ask.fail(closing));
+    this.#deadlines.forEach((ask) => ask.giveUp('this thread is shutting down'));
     this.#deadlines.close();
   }
 }

@@ -61,12 +61,12 @@ t.test(
     await place.clock.advance(999);
     t.equal(asked.code, 'open');
     await place.clock.advance(21);
-    t.equal(asked.code, 'unavailable');
+    t.match(asked, { code: 'unavailable', unknown: true });
     kept?.ok(1);
     kept?.ok(2);
     await place.clock.settle();
     t.equal(asked.value, undefined);
-    t.equal(place.system.stats().answersLate, 1);
+    t.match(place.system.stats(), { answersLate: 1, asks: 0 });
     t.equal(place.clock.timers, 1, 'only the look at idle actors is left');
   },
 );
@@ -81,7 +81,7 @@ t.test('a full mailbox answers busy to an ask, and false and a dead letter to a 
   const asked = outcomeOf(ref.ask({ type: 'four' }, 1000));
   t.match(place.system.stats(), { mailboxDepthMax: 2, mailboxDepthTotal: 2, deadLetters: 1 });
   await place.clock.settle();
-  t.equal(asked.code, 'busy');
+  t.match(asked, { code: 'busy', unknown: false });
   t.same(actor.handled, ['one', 'two']);
   t.match(place.system.stats(), { mailboxDepthMax: 0, mailboxDepthTotal: 0, deadLetters: 1 });
 });

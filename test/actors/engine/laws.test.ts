@@ -101,7 +101,10 @@ class Trial {
     this.models.get(key)!.handle(job);
     const finish = (): void => {
       if (job.how.endsWith('crash')) throw new Error('on purpose');
-      if (job.how.endsWith('stop')) context.stop();
+      if (job.how.endsWith('stop')) {
+        context.stop();
+        if (this.living.get(key) === life) this.living.delete(key);
+      }
       answer();
     };
     if (!job.how.startsWith('wait')) return finish();

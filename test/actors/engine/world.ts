@@ -11,7 +11,7 @@ import type {
   Router,
   ThreadId,
 } from '../../../src/actors/engine/types.ts';
-import { KefuError } from '../../../src/core/errors.ts';
+import { KefuError, OutcomeUnknownError } from '../../../src/core/errors.ts';
 import { VirtualClock } from '../../support/virtual-clock.ts';
 
 export const limits: Limits = {
@@ -131,14 +131,17 @@ export interface Outcome {
   value: unknown;
   code: string;
   message: string;
+  /** Nobody knows whether the actor acted. */
+  unknown: boolean;
 }
 
 export function outcomeOf(asked: Promise<unknown>): Outcome {
-  const outcome: Outcome = { value: undefined, code: 'open', message: '' };
+  const outcome: Outcome = { value: undefined, code: 'open', message: '', unknown: false };
   asked.then(
     (value: unknown) => Object.assign(outcome, { value, code: 'ok' }),
     (error: unknown) => {
       outcome.code = error instanceof KefuError ? error.code : 'not a KefuError';
+      outcome.unknown = error instanceof OutcomeUnknownError;
       outcome.message = error instanceof Error ? error.message : '';
     },
   );
