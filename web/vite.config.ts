@@ -24,7 +24,12 @@ function loader(): Plugin {
           outDir,
           target,
           emptyOutDir: false,
-          lib: { entry: at('loader/widget.ts'), formats: ['iife'], name: 'kefuWidget', fileName: () => 'widget.js' },
+          lib: {
+            entry: at('loader/widget.ts'),
+            formats: ['iife'],
+            name: 'kefuWidget',
+            fileName: () => 'widget.js',
+          },
         },
       });
     },

@@ -149,7 +149,7 @@ export class Refused extends Error {
   }
 }
 
-const PASSING = new Set(['rate_limited', 'busy', 'unavailable', 'internal', 'disconnected', 'timeout', 'conflict']);
+const PASSING = new Set(['rate_limited', 'busy', 'unavailable', 'internal', 'disconnected', 'timeout']);
 
 /** Whether the same request, sent again later, may well succeed. */
 export function isPassing(code: string): boolean {

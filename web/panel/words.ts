@@ -1,0 +1,47 @@
+import { translator, type Words } from '../shared/i18n.ts';
+
+const words = {
+  title: ['Customer service', '在线客服'],
+  replyTime: ['We usually answer within a few minutes', '通常几分钟内回复您'],
+  hello: ['Hello! How can we help?', '您好，有什么可以帮您？'],
+  helloMore: [
+    'Write to us and a person will answer. You can leave this page and come back; nothing is lost.',
+    '请直接留言，将由人工客服为您解答。离开或刷新页面后，对话都会保留。',
+  ],
+  waiting: ['Waiting for an agent', '正在等待客服接入'],
+  position: ['You are number {n} in line', '您排在第 {n} 位'],
+  eta: ['about {time}', '预计 {time}'],
+  queueHint: [
+    'You can write already; whoever answers will see it.',
+    '您可以先描述问题，客服接入后即可看到。',
+  ],
+  chatting: ['Online', '在线为您服务'],
+  transferring: ['Passing you on to a colleague', '正在为您转接同事'],
+  requeued: ['{name} had to leave. We are finding you a colleague.', '客服暂时离开，正在为您安排其他同事。'],
+  joined: ['{name} is here for you', '{name} 已接入，为您服务'],
+  ended: ['The conversation has ended', '会话已结束'],
+  endedByYou: ['You ended the conversation', '您已结束会话'],
+  youRated: ['Your rating: {stars}', '您的评价：{stars}'],
+  menu: ['More', '更多'],
+  hide: ['Hide the chat', '收起聊天窗口'],
+  mute: ['Sound off', '关闭提示音'],
+  unmute: ['Sound on', '打开提示音'],
+  end: ['End conversation', '结束会话'],
+  endAsk: ['End this conversation?', '确定结束本次会话吗？'],
+  endMore: ['You can start a new one at any time.', '结束后您可以随时发起新的会话。'],
+  endYes: ['End it', '结束会话'],
+  startNew: ['Start a new conversation', '开始新的会话'],
+  rate: ['How did we do?', '请为本次服务评分'],
+  stars: ['{n} of 5', '{n} 星'],
+  star1: ['Very bad', '非常不满意'],
+  star2: ['Bad', '不满意'],
+  star3: ['So-so', '一般'],
+  star4: ['Good', '满意'],
+  star5: ['Excellent', '非常满意'],
+  comment: ['Anything you would like to add? (optional)', '说说您的感受（选填）'],
+  submit: ['Send rating', '提交评价'],
+  thanks: ['Thank you for your rating!', '感谢您的评价！'],
+  brand: ['Runs on kefu', '由 kefu 提供服务'],
+} satisfies Words;
+
+export const p = translator(words);
