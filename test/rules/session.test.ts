@@ -68,7 +68,7 @@ const anyCommand: fc.Arbitrary<Command> = fc.oneof(
 const script = fc.array(fc.tuple(anyCommand, anybody), { maxLength: 60 });
 
 /** The table of the contract: from which state each change may be made, and what follows. */
-const table: Record<string, { from: (string | undefined)[]; to: string }> = {
+const table: Record<string, { from: (SessionState['state'] | undefined)[]; to: SessionState['state'] }> = {
   opened: { from: [undefined], to: 'waiting' },
   assigned: { from: ['waiting', 'transferring'], to: 'chatting' },
   transferring: { from: ['chatting'], to: 'transferring' },

@@ -1,0 +1,108 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+
+/** A node of its own for a benchmark: every limit that would slow the load down is off. */
+export interface BenchNode {
+  readonly port: number;
+  readonly pid: number;
+  readonly readyMs: number;
+  readonly dataDir: string;
+  rssBytes(): number;
+  /** Milliseconds from SIGTERM to the end; throws when it did not end well. */
+  stop(): Promise<number>;
+}
+
+const noLimits = {
+  KEFU_LIMITS_CONNECTIONS: '0',
+  KEFU_LIMITS_CONNECTIONS_PER_IP: '0',
+  KEFU_LIMITS_CONNECTS_PER_SECOND_PER_IP: '0',
+  KEFU_LIMITS_REQUESTS_PER_SECOND_PER_IP: '0',
+  KEFU_LIMITS_MESSAGES_PER_SECOND: '0',
+  KEFU_LIMITS_LOGINS_PER_MINUTE_PER_IP: '0',
+  KEFU_LOG_LEVEL: 'warn',
+};
+
+export function newDataDir(): string {
+  const dataDir = mkdtempSync(join(tmpdir(), 'kefu-bench-'));
+  chmodSync(dataDir, 0o711);
+  return dataDir;
+}
+
+export function removeDataDir(dataDir: string): void {
+  rmSync(dataDir, { recursive: true, force: true });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
+
+export async function startBenchNode(dataDir: string, env: Record<string, string> = {}): Promise<BenchNode> {
+  const port = await freePort();
+  const started = performance.now();
+  const child: ChildProcess = spawn(process.execPath, [main, '--demo', '--port', String(port), '--data-dir', dataDir], {
+    env: { ...process.env, ...noLimits, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = new Promise<number | null>((resolve) => child.on('exit', (code) => resolve(code)));
+  await new Promise<void>((resolve, reject) => {
+    child.stdout!.on('data', (data: Buffer) => {
+      if (data.includes('kefu is ready')) resolve();
+      else process.stderr.write(data);
+    });
+    void exited.then((code) => reject(new Error(`the node ended with ${code}`)));
+  });
+  const pid = child.pid!;
+  process.once('exit', () => child.kill('SIGKILL'));
+  return {
+    port,
+    pid,
+    dataDir,
+    readyMs: performance.now() - started,
+    rssBytes: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024,
+    async stop() {
+      const asked = performance.now();
+      child.kill('SIGTERM');
+      const code = await exited;
+      if (code !== 0) throw new Error(`the node ended with ${code}`);
+      return performance.now() - asked;
+    },
+  };
+}
+
+export async function post<T>(port: number, path: string, body: object, token?: string): Promise<T> {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
+    body: JSON.stringify(body),
+  });
+  const value = (await response.json()) as T;
+  if (!response.ok) throw new Error(`${path}: ${response.status} ${JSON.stringify(value)}`);
+  return value;
+}
+
+/** `work` for each item, a few at a time. */
+export async function inParallel<T, R>(items: readonly T[], width: number, work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  await Promise.all(
+    Array.from({ length: width }, async () => {
+      while (next < items.length) {
+        const index = next;
+        next += 1;
+        results[index] = await work(items[index]!);
+      }
+    }),
+  );
+  return results;
+}
