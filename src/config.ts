@@ -51,7 +51,9 @@ export function loadConfig(
     return undefined;
   }
   if (argv.includes('--version')) {
-    const about = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+    const about = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
     print(`kefu ${about.version}\n`);
     return undefined;
   }
@@ -95,7 +97,8 @@ function fromEnvironment(env: Readonly<Record<string, string | undefined>>): Giv
   for (const [variable, value] of Object.entries(env)) {
     if (!variable.startsWith('KEFU_') || value === undefined || otherVariables.has(variable)) continue;
     const name = names.get(variable);
-    if (name === undefined) throw new ConfigError(`${variable}: there is no such setting; see docs/configuration.md`);
+    if (name === undefined)
+      throw new ConfigError(`${variable}: there is no such setting; see docs/configuration.md`);
     given.set(name, { value, where: variable });
   }
   return given;
@@ -118,7 +121,9 @@ function fromFile({ value, where }: { value: unknown; where: string }): Given {
       given.set(name, { value: entry, where: `${path}: ${name}` });
       continue;
     }
-    const keys = Object.hasOwn(sections, name) ? (sections as Record<string, Record<string, Key>>)[name] : undefined;
+    const keys = Object.hasOwn(sections, name)
+      ? (sections as Record<string, Record<string, Key>>)[name]
+      : undefined;
     for (const [key, inner] of Object.entries(entry)) {
       if (keys === undefined || !Object.hasOwn(keys, key))
         throw new ConfigError(`${path}: there is no key ${name}.${key}; see docs/configuration.md`);
@@ -137,10 +142,9 @@ function assemble(given: Given): Config {
     const entry = given.get(path);
     return entry === undefined ? key.default : valueOf(key, entry.value, entry.where);
   };
-  const root = Object.fromEntries(Object.entries(rootKeys).map(([name, key]) => [name, read(name, key)])) as Record<
-    keyof typeof rootKeys,
-    never
-  >;
+  const root = Object.fromEntries(
+    Object.entries(rootKeys).map(([name, key]) => [name, read(name, key)]),
+  ) as Record<keyof typeof rootKeys, never>;
   const built = Object.fromEntries(
     Object.entries(sections).map(([section, keys]) => [
       section,
@@ -176,7 +180,9 @@ function hostOf(host: string, demo: boolean): string {
   if (!demo) return host === '' ? '0.0.0.0' : host;
   if (host === '') return '127.0.0.1';
   if (loopback.test(host)) return host;
-  throw new ConfigError(`--demo: everybody knows its passwords, so it does not listen on ${host}; leave --host out`);
+  throw new ConfigError(
+    `--demo: everybody knows its passwords, so it does not listen on ${host}; leave --host out`,
+  );
 }
 
 function objectsOf(url: string, dataDir: string): string {
@@ -193,12 +199,16 @@ function objectsOf(url: string, dataDir: string): string {
 /** What no single key can know. */
 function check(config: Config, root: Record<string, string>): void {
   const { tls, nodeId, postgres, auth, limits } = config;
-  if (root['nats'] !== '') throw new ConfigError('--nats: clusters come with a later version; leave --nats out');
+  if (root['nats'] !== '')
+    throw new ConfigError('--nats: clusters come with a later version; leave --nats out');
   if (!/^[a-z0-9][a-z0-9_-]{0,31}$/.test(nodeId))
     throw new ConfigError('--node-id: 1 to 32 of a to z, 0 to 9, - and _, and a letter or digit first');
   if (postgres.url !== '' && !/^postgres(?:ql)?:\/\//.test(postgres.url))
-    throw new ConfigError('--postgres: its value is not a URL like postgres://USER:PASSWORD@HOST:5432/DATABASE');
-  if ((tls.cert === '') !== (tls.key === '')) throw new ConfigError('tls.cert and tls.key: give both, or none');
+    throw new ConfigError(
+      '--postgres: its value is not a URL like postgres://USER:PASSWORD@HOST:5432/DATABASE',
+    );
+  if ((tls.cert === '') !== (tls.key === ''))
+    throw new ConfigError('tls.cert and tls.key: give both, or none');
   for (const file of [tls.cert, tls.key]) {
     if (file !== '' && statSync(file, { throwIfNoEntry: false })?.isFile() !== true)
       throw new ConfigError(`tls: there is no file ${file}`);
@@ -206,5 +216,7 @@ function check(config: Config, root: Record<string, string>): void {
   if (auth.tokenKey !== '' && auth.tokenKey.split(',').some((key) => Buffer.byteLength(key) < 32))
     throw new ConfigError('auth.token_key: each key must have 32 bytes or more');
   if (limits.outputBytes < limits.frameBytes)
-    throw new ConfigError('limits.output_bytes: must not be below limits.frame_bytes, or no large event gets through');
+    throw new ConfigError(
+      'limits.output_bytes: must not be below limits.frame_bytes, or no large event gets through',
+    );
 }

@@ -10,5 +10,8 @@ export function createLog(options: { readonly level: string; readonly format: st
   const isPretty = options.format === 'pretty' || (options.format === 'auto' && process.stdout.isTTY);
   const settings = { level: options.level, redact, base: null };
   if (!isPretty) return pino(settings, pino.destination({ fd: 2, sync: true }));
-  return pino(settings, pretty({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'HH:MM:ss.l' }));
+  return pino(
+    settings,
+    pretty({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'HH:MM:ss.l' }),
+  );
 }

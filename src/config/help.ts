@@ -27,13 +27,21 @@ function shown(key: Key): string {
 }
 
 function duration(ms: number): string {
-  for (const [unit, length] of [['d', 86_400_000], ['h', 3_600_000], ['m', 60_000], ['s', 1000]] as const)
+  for (const [unit, length] of [
+    ['d', 86_400_000],
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1000],
+  ] as const)
     if (ms > 0 && ms % length === 0) return `${ms / length}${unit}`;
   return `${ms}ms`;
 }
 
 function size(bytes: number): string {
-  for (const [unit, length] of [['MiB', 2 ** 20], ['KiB', 2 ** 10]] as const)
+  for (const [unit, length] of [
+    ['MiB', 2 ** 20],
+    ['KiB', 2 ** 10],
+  ] as const)
     if (bytes > 0 && bytes % length === 0) return `${bytes / length}${unit}`;
   return String(bytes);
 }
@@ -50,12 +58,25 @@ const kinds: Readonly<Record<Key['kind'], string>> = {
 
 /** The tables of docs/configuration.md. */
 export function keyTables(): string {
-  const lines: string[] = ['## Flags', '', '| flag | environment | kind | default | meaning |', '| --- | --- | --- | --- | --- |'];
+  const lines: string[] = [
+    '## Flags',
+    '',
+    '| flag | environment | kind | default | meaning |',
+    '| --- | --- | --- | --- | --- |',
+  ];
   lines.push('| `--config FILE.toml` | `KEFU_CONFIG` | text | – | A TOML file with any key of this page. |');
   for (const [name, key] of Object.entries(rootKeys as Record<string, Key>))
-    lines.push(`| \`${key.flag}\` | \`KEFU_${name.toUpperCase()}\` | ${kinds[key.kind]} | ${shown(key)} | ${key.about} |`);
+    lines.push(
+      `| \`${key.flag}\` | \`KEFU_${name.toUpperCase()}\` | ${kinds[key.kind]} | ${shown(key)} | ${key.about} |`,
+    );
   for (const [section, keys] of Object.entries(sections as Record<string, Record<string, Key>>)) {
-    lines.push('', `## ${section}`, '', '| key | environment | kind | default | meaning |', '| --- | --- | --- | --- | --- |');
+    lines.push(
+      '',
+      `## ${section}`,
+      '',
+      '| key | environment | kind | default | meaning |',
+      '| --- | --- | --- | --- | --- |',
+    );
     for (const [name, key] of Object.entries(keys)) {
       const kind = key.choices === undefined ? kinds[key.kind] : key.choices.join(', ');
       const variable = `KEFU_${section.toUpperCase()}_${name.toUpperCase()}`;

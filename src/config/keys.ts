@@ -30,7 +30,10 @@ function text(about: string, more: Partial<Omit<Key, 'kind'>> = {}): Bounded<'te
   return { default: '', about, ...more, kind: 'text' };
 }
 /** The first one is the default. */
-function choice<const C extends readonly string[]>(choices: C, about: string): Bounded<'choice'> & { readonly choices: C } {
+function choice<const C extends readonly string[]>(
+  choices: C,
+  about: string,
+): Bounded<'choice'> & { readonly choices: C } {
   return { kind: 'choice', default: choices[0]!, choices, about };
 }
 
@@ -39,15 +42,31 @@ const day = 86_400 * s;
 
 /** Keys without a section: the flags of the contract. */
 export const rootKeys = {
-  host: text('The address to listen on. Without it all interfaces; with --demo 127.0.0.1.', { flag: '--host HOST' }),
-  port: { ...count(8080, 'The port for everything: pages, API and WebSocket. 0: any free one.', 0, 65_535), flag: '--port N' },
-  data_dir: text('Where keys, the embedded PostgreSQL and files live. One node at a time.', { default: './data', flag: '--data-dir DIR' }),
+  host: text('The address to listen on. Without it all interfaces; with --demo 127.0.0.1.', {
+    flag: '--host HOST',
+  }),
+  port: {
+    ...count(8080, 'The port for everything: pages, API and WebSocket. 0: any free one.', 0, 65_535),
+    flag: '--port N',
+  },
+  data_dir: text('Where keys, the embedded PostgreSQL and files live. One node at a time.', {
+    default: './data',
+    flag: '--data-dir DIR',
+  }),
   workers: { ...count(0, 'Worker threads; 0: one for each core.', 0, 256), flag: '--workers N' },
-  postgres: text('A PostgreSQL (14 or newer) to use instead of the embedded one.', { secret: true, flag: '--postgres URL' }),
+  postgres: text('A PostgreSQL (14 or newer) to use instead of the embedded one.', {
+    secret: true,
+    flag: '--postgres URL',
+  }),
   nats: text('For clusters, which come with a later version.', { secret: true, flag: '--nats URL[,URL]' }),
   objects: text('Where files go: file:///DIR. Without it DATA_DIR/objects.', { flag: '--objects URL' }),
   node_id: text('This node’s name in logs and metrics.', { default: 'node', flag: '--node-id NAME' }),
-  demo: { kind: 'flag', default: false, flag: '--demo', about: 'Creates the demo’s agents; listens on loopback only.' },
+  demo: {
+    kind: 'flag',
+    default: false,
+    flag: '--demo',
+    about: 'Creates the demo’s agents; listens on loopback only.',
+  },
 } as const satisfies Record<string, Key>;
 
 export const sections = {
@@ -56,60 +75,125 @@ export const sections = {
     connections_per_ip: count(200, 'WebSockets an address (IPv6: a /64). The next upgrade gets 429.'),
     connects_per_second_per_ip: count(50, 'Upgrades a second an address, burst twice that. Then 429.'),
     requests_per_second_per_ip: count(100, 'HTTP requests a second an address, burst twice that. Then 429.'),
-    logins_per_minute_per_ip: count(300, 'Log-ins a minute an address and a worker, burst the same. Then 429.'),
-    messages_per_second: count(20, 'Messages a second a connection, burst twice that; as many other requests. Then `rate_limited`.'),
-    frame_bytes: bytes(65_536, 'A client’s frame. A larger one gets `too_large`; above 16 times that the socket is cut.', 1024),
+    logins_per_minute_per_ip: count(
+      300,
+      'Log-ins a minute an address and a worker, burst the same. Then 429.',
+    ),
+    messages_per_second: count(
+      20,
+      'Messages a second a connection, burst twice that; as many other requests. Then `rate_limited`.',
+    ),
+    frame_bytes: bytes(
+      65_536,
+      'A client’s frame. A larger one gets `too_large`; above 16 times that the socket is cut.',
+      1024,
+    ),
     body_bytes: bytes(65_536, 'The JSON body of a request. A larger one gets 413.', 1024),
     upload_bytes: bytes(10 * 2 ** 20, 'A file. A larger one gets 413.'),
-    connections_per_identity: count(10, 'WebSockets an agent. One more, and the oldest is closed with `superseded`.'),
+    connections_per_identity: count(
+      10,
+      'WebSockets an agent. One more, and the oldest is closed with `superseded`.',
+    ),
     hello: ms(10 * s, 'From connecting to `hello`. Then the connection is closed.'),
     heartbeat: ms(25 * s, 'How often clients say `ping`; silent for 2.5 times that, they are closed.'),
-    output_bytes: bytes(262_144, 'Output buffered a connection. Beyond, it is behind: it gets nothing more until it has read, then catches up from history.', 1024),
-    in_flight: count(256, 'Messages a connection in a session that wait for their ack. The next one gets `busy`.', 1),
+    output_bytes: bytes(
+      262_144,
+      'Output buffered a connection. Beyond, it is behind: it gets nothing more until it has read, then catches up from history.',
+      1024,
+    ),
+    in_flight: count(
+      256,
+      'Messages a connection in a session that wait for their ack. The next one gets `busy`.',
+      1,
+    ),
     mailbox: count(10_000, 'Messages waiting for an actor. The next one gets `busy`.', 16),
-    history_page: count(200, 'Events a page of history or catching up; a larger `limit` is cut to it.', 1, 5000),
-    queue_length: count(100_000, 'Sessions a group’s queue keeps in order; those beyond come in as room is made.'),
+    history_page: count(
+      200,
+      'Events a page of history or catching up; a larger `limit` is cut to it.',
+      1,
+      5000,
+    ),
+    queue_length: count(
+      100_000,
+      'Sessions a group’s queue keeps in order; those beyond come in as room is made.',
+    ),
     log_ids: count(1_000_000, 'Messages a session. The next one gets `conflict`.'),
   },
   agents: {
     capacity: count(8, 'Open sessions an agent, unless set for the agent.', 0, 10_000),
     grace: ms(30 * s, 'From an agent’s last lost connection to `away`.'),
-    on_away: choice(['queue', 'wait'], 'What becomes of the sessions of an agent that is away by losing its connection: back to the queue, or wait for it.'),
+    on_away: choice(
+      ['queue', 'wait'],
+      'What becomes of the sessions of an agent that is away by losing its connection: back to the queue, or wait for it.',
+    ),
     reserve: ms(5 * s, 'How long a queue may use a slot that an agent has promised.', 100),
   },
   journal: {
     batch_events: count(2000, 'Events a transaction; the rest goes into the next.', 1, 20_000),
-    queue_events: count(50_000, 'Events a worker holds for the next transaction. The next one gets `unavailable`.', 1),
-    commit_wait: ms(5 * s, 'How long an event waits for a database that is gone; then it gets `unavailable`.', 100),
+    queue_events: count(
+      50_000,
+      'Events a worker holds for the next transaction. The next one gets `unavailable`.',
+      1,
+    ),
+    commit_wait: ms(
+      5 * s,
+      'How long an event waits for a database that is gone; then it gets `unavailable`.',
+      100,
+    ),
   },
   actors: {
     idle: ms(120 * s, 'An actor that had nothing to do for this long is put out of memory.', 100),
-    restarts: count(5, 'Restarts of one actor within restart_window. One more, and it is stopped until it is asked for again.', 0, 1000),
+    restarts: count(
+      5,
+      'Restarts of one actor within restart_window. One more, and it is stopped until it is asked for again.',
+      0,
+      1000,
+    ),
     restart_window: ms(30 * s, 'See restarts.', 100),
   },
   store: {
-    hot_bytes: bytes(64 * 2 ** 20, 'Recent events in memory, a worker. What was used longest ago is let go, and read from PostgreSQL when needed.', 65_536),
-    connections: count(4, 'Connections to PostgreSQL for reading, a worker. More readers wait, up to read_wait.', 1, 100),
+    hot_bytes: bytes(
+      64 * 2 ** 20,
+      'Recent events in memory, a worker. What was used longest ago is let go, and read from PostgreSQL when needed.',
+      65_536,
+    ),
+    connections: count(
+      4,
+      'Connections to PostgreSQL for reading, a worker. More readers wait, up to read_wait.',
+      1,
+      100,
+    ),
     read_wait: ms(5 * s, 'How long a read waits for the database; then it gets `unavailable`.', 100),
   },
   postgres: {
     shared_buffers: bytes(128 * 2 ** 20, 'Memory of the embedded PostgreSQL’s buffer cache.', 2 ** 20),
   },
   auth: {
-    token_key: text('The key that signs tokens, at least 32 characters; several, separated by commas: the first signs, all verify. Without it one is made and kept in the data directory.', { secret: true }),
+    token_key: text(
+      'The key that signs tokens, at least 32 characters; several, separated by commas: the first signs, all verify. Without it one is made and kept in the data directory.',
+      { secret: true },
+    ),
     customer_token: ms(365 * day, 'How long a customer’s token is valid.', 60 * s),
     agent_token: ms(12 * 3600 * s, 'How long an agent’s token is valid.', 60 * s),
   },
   http: {
     origins: { kind: 'list', default: ['*'], about: 'Origins whose pages may call the API; * for all.' },
-    trust_proxy: { kind: 'flag', default: false, about: 'Count the last address of X-Forwarded-For instead of the peer’s; only behind a proxy that sets it.' },
+    trust_proxy: {
+      kind: 'flag',
+      default: false,
+      about:
+        'Count the last address of X-Forwarded-For instead of the peer’s; only behind a proxy that sets it.',
+    },
   },
   tls: {
     cert: text('Certificate chain, a PEM file. With key: HTTPS and WSS.'),
     key: text('Private key, a PEM file.'),
   },
   log: {
-    level: choice(['info', 'trace', 'debug', 'warn', 'error', 'fatal', 'silent'], 'The least important line that is written.'),
+    level: choice(
+      ['info', 'trace', 'debug', 'warn', 'error', 'fatal', 'silent'],
+      'The least important line that is written.',
+    ),
     format: choice(['auto', 'json', 'pretty'], 'JSON, or for people; auto: for people on a terminal.'),
   },
   metrics: {

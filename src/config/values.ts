@@ -5,7 +5,16 @@ import type { Key } from './keys.ts';
 export class ConfigError extends StartError {}
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-const sizes: Readonly<Record<string, number>> = { '': 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, kB: 1e3, MB: 1e6, GB: 1e9 };
+const sizes: Readonly<Record<string, number>> = {
+  '': 1,
+  B: 1,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+};
 
 /** A value as it was written, checked; `where` says whose it is, as in `--port` or `KEFU_PORT`. */
 export function valueOf(key: Key, given: unknown, where: string): string | number | boolean | string[] {
@@ -18,7 +27,9 @@ export function valueOf(key: Key, given: unknown, where: string): string | numbe
       return typeof given === 'string' ? given : refuse('a text');
     case 'choice': {
       const { choices = [] } = key;
-      return typeof given === 'string' && choices.includes(given) ? given : refuse(`one of ${choices.join(', ')}`);
+      return typeof given === 'string' && choices.includes(given)
+        ? given
+        : refuse(`one of ${choices.join(', ')}`);
     }
     case 'flag':
       if (given === true || given === 'true' || given === '1') return true;
@@ -26,7 +37,8 @@ export function valueOf(key: Key, given: unknown, where: string): string | numbe
       return refuse('true or false');
     case 'list': {
       const list = typeof given === 'string' ? given.split(',').map((it) => it.trim()) : given;
-      const isList = Array.isArray(list) && list.length > 0 && list.every((it) => typeof it === 'string' && it !== '');
+      const isList =
+        Array.isArray(list) && list.length > 0 && list.every((it) => typeof it === 'string' && it !== '');
       return isList ? (list as string[]) : refuse('a list of texts');
     }
     case 'count':
@@ -38,7 +50,12 @@ export function valueOf(key: Key, given: unknown, where: string): string | numbe
   }
 }
 
-function within(key: Key, value: number | undefined, refuse: (expected: string) => never, expected: string): number {
+function within(
+  key: Key,
+  value: number | undefined,
+  refuse: (expected: string) => never,
+  expected: string,
+): number {
   if (value === undefined) return refuse(expected);
   const { min = 0, max = Number.MAX_SAFE_INTEGER } = key;
   // The bounds are in the key's smallest unit: milliseconds or bytes.
