@@ -26,6 +26,7 @@ import { MessageIds } from './message-ids.ts';
 import type { History, Journal, Sessions } from './ports.ts';
 import { afterCommit } from './session-effects.ts';
 import { messageEvent, stateEvent } from './session-events.ts';
+import { journalGone, notFound, tooLong, type Pending, type Requester } from './session-pending.ts';
 import { Subscribers, senderJson } from './subscribers.ts';
 
 /**
@@ -47,19 +48,6 @@ export interface SessionOptions {
   readonly messagesMax: number;
   /** Events a page of history or catching up. */
   readonly pageMax: number;
-}
-
-/** Who waits for an event to be committed. A connection is told by the event itself, and only if it fails. */
-type Requester =
-  { readonly peer: Peer; readonly id: string } | { readonly reply: Reply; readonly repeat: boolean };
-
-interface Pending {
-  readonly event: EventOut;
-  /** The state after it. */
-  readonly state: SessionState;
-  readonly requesters: Requester[];
-  /** Answers and effects of commands other than `say`. */
-  readonly done: ((state: SessionState) => void) | undefined;
 }
 
 let instances = 0;
@@ -502,10 +490,3 @@ class SessionActor implements Actor<SessionMessage> {
     return etaMs === null ? frame : { ...frame, eta_ms: etaMs };
   }
 }
-
-const notFound = refusal('not_found', 'there is no such session, or you may not see it');
-const tooLong = refusal(
-  'conflict',
-  'this session holds as many messages as one may: close it and open another',
-);
-const journalGone = refusal('unavailable', 'the database can’t be reached; try again with the same id', 1000);

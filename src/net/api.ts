@@ -9,10 +9,11 @@ import {
 import type { Clock } from '../core/clock.ts';
 import { KefuError, refusal } from '../core/errors.ts';
 import { isId, type IdSource } from '../core/ids.ts';
-import { viewOf, type EventOut } from '../protocol/session-view.ts';
-import { maySee, type Actor, type SessionState } from '../rules/session.ts';
+import { viewOf } from '../protocol/session-view.ts';
+import type { Actor, SessionState } from '../rules/session.ts';
 import { parseMessageBody } from './bodies-in.ts';
 import { bad, fieldsOf, groupOf, integerOf, textOf } from './fields.ts';
+import { visibleEvent } from './event-frames.ts';
 import type { FileRoutes } from './file-routes.ts';
 import { messageIdOf } from './frames-in.ts';
 import { parseJson, type HttpRequest, type HttpResponse } from './http-server.ts';
@@ -264,13 +265,7 @@ async function listEvents(
   const from = query.has('cursor') ? (numberOf(query, 'cursor') ?? after) : after;
   const { events, more } = await api.requests.history(who, session(id), { after: from }, limit);
   const next = more && events.length > 0 ? String(events.at(-1)!.seq) : null;
-  return { status: 200, body: { data: events.map((event) => visibleEvent(event, who)), next } };
-}
-
-function visibleEvent(event: EventOut, who: Actor): object {
-  const whole = JSON.parse(event.json) as { session: string; seq: number };
-  if (maySee(event.type, who.kind)) return { t: 'event', ...whole };
-  return { t: 'event', session: whole.session, seq: whole.seq, type: 'hidden' };
+  return { status: 200, body: { data: events.map((event) => visibleEvent(event, who.kind)), next } };
 }
 
 async function postMessage(

@@ -1,12 +1,14 @@
 import type { Ref as ActorRef, System, ThreadId } from '../actors/engine/types.ts';
-import { sessionKind, type Connected, type SessionMessage } from '../actors/messages.ts';
-import { isOutcomeUnknown, KefuError, refusal, toRefusal, type Refusal } from '../core/errors.ts';
-import { timeText, type EventOut } from '../protocol/session-view.ts';
-import { maySee, type Actor } from '../rules/session.ts';
-import { encodeJsonText, type Codec } from './codec.ts';
+import { sessionKind, type SessionMessage } from '../actors/messages.ts';
+import { isOutcomeUnknown, refusal, toRefusal, type Refusal } from '../core/errors.ts';
+import { timeText } from '../protocol/session-view.ts';
+import type { Actor } from '../rules/session.ts';
+import type { Codec } from './codec.ts';
 import { parseFrame, type ClientFrame, type HelloFrame, type Ref, type SayFrame } from './frames-in.ts';
 import type { Requests } from './requests.ts';
-import { Subscription, type Snapshot } from './subscription.ts';
+import { Follower, type FollowerPort } from './follower.ts';
+import type { Snapshot } from './subscription.ts';
+import { visibleEvent } from './event-frames.ts';
 import { TokenBucket } from './token-bucket.ts';
 import type { VerifiedToken } from './tokens.ts';
 
@@ -55,27 +57,7 @@ export const closeCodes = {
 /** Frames that came before `ready`; they are handled after it. */
 const heldMax = 64;
 
-/** The wire forms of a batch of events, each made once for all connections of a thread that need it. */
-export class Frames {
-  readonly events: readonly EventOut[];
-  readonly #made = new Map<Codec, (string | Uint8Array)[]>();
-
-  constructor(events: readonly EventOut[]) {
-    this.events = events;
-  }
-
-  at(index: number, codec: Codec, make: (event: EventOut) => string | Uint8Array): string | Uint8Array {
-    let list = this.#made.get(codec);
-    if (list === undefined) this.#made.set(codec, (list = []));
-    return (list[index] ??= make(this.events[index]!));
-  }
-}
-
-/**
- * One WebSocket. It follows sessions, and sends each session's events in the order of seq, each once: what comes
- * early waits for what is missing (`replay`), what was sent is dropped. A message said here leaves as its ack in its
- * event's place. When the peer reads too slowly nothing is kept for it: it is `behind`, and catches up from history.
- */
+/** One WebSocket: its greeting, its requests and its end. What it follows is `follower.ts`. */
 export class Connection {
   readonly number: number;
   readonly #host: ConnectionHost;
@@ -84,10 +66,10 @@ export class Connection {
   #who: Actor | undefined;
   #stage: 'new' | 'greeting' | 'ready' | 'closed' = 'new';
   #held: ClientFrame[] | undefined;
-  readonly #subs = new Map<string, Subscription>();
+  readonly follower: Follower;
   #says: TokenBucket;
   #asks: TokenBucket;
-  #behind = false;
+  #reconnectDue = false;
   expiresAtMs = Number.POSITIVE_INFINITY;
   /** On the monotonic clock. */
   heardAtMs: number;
@@ -102,6 +84,25 @@ export class Connection {
     this.sinceMs = nowMs;
     this.#says = new TokenBucket(host.limits.messagesPerSecond);
     this.#asks = new TokenBucket(host.limits.messagesPerSecond);
+    this.follower = new Follower(this.#followerPort(), host.limits.outputBytes);
+  }
+
+  #followerPort(): FollowerPort {
+    const peer = this.#peer;
+    return {
+      codec: this.#codec,
+      who: () => this.#who!,
+      isGone: () => this.#gone(),
+      send: (frame) => this.#send(frame),
+      write: (data) => this.#write(data),
+      cork: (work) => this.#socket.cork(work),
+      buffered: () => this.#socket.buffered(),
+      error: (ref, why) => this.#error(ref, why),
+      subscribe: (session, after) => this.#tell(session, { type: 'subscribe', peer, who: this.#who!, after }),
+      replay: (session, after) => this.#tell(session, { type: 'replay', peer, after }),
+      unsubscribe: (session) => void this.#tell(session, { type: 'unsubscribe', peer }),
+      count: (what) => this.#host.count(what),
+    };
   }
 
   get isReady(): boolean {
@@ -192,7 +193,7 @@ export class Connection {
           t: 'events',
           ref,
           session,
-          events: events.map((event) => this.#visible(event)),
+          events: events.map((event) => visibleEvent(event, this.#who!.kind)),
           more,
         }));
       }
@@ -217,7 +218,7 @@ export class Connection {
         refusal('rate_limited', 'too many messages on this connection', retryAfterMs),
       );
     }
-    const sub = this.#subs.get(frame.session);
+    const sub = this.follower.get(frame.session);
     if (sub === undefined || sub.released !== undefined) return this.#sayElsewhere(frame);
     if (sub.saidCount >= this.#host.limits.inFlight) return this.#error(frame.ref, tooManyUnanswered);
     this.#host.count('said');
@@ -228,8 +229,7 @@ export class Connection {
       id: frame.id,
       body: frame.body,
     });
-    if (!taken)
-      this.refused(frame.session, frame.id, refusal('busy', 'this session is busy; try again', 200));
+    if (!taken) this.follower.refused(frame.session, frame.id, sessionBusy);
   }
 
   /** A session that this connection does not follow: the session itself knows why not. */
@@ -250,11 +250,11 @@ export class Connection {
     const { ref } = frame;
     try {
       const { session } = await this.#host.requests.open(this.#who!, frame);
-      if (this.#subs.has(session.id)) return this.#send({ t: 'opened', ref, session });
-      const snapshot = await this.#follow(session.id, 'opened', 0);
+      if (this.follower.get(session.id) !== undefined) return this.#send({ t: 'opened', ref, session });
+      const snapshot = await this.follower.follow(session.id, 'opened', 0);
       this.#socket.cork(() => {
         this.#send({ t: 'opened', ref, session: snapshot?.view ?? session });
-        this.#begin(session.id, snapshot);
+        this.follower.begin(session.id, snapshot);
       });
     } catch (error) {
       if (!isOutcomeUnknown(error)) this.#error(ref, toRefusal(error));
@@ -288,7 +288,7 @@ export class Connection {
           limits: this.#host.announced,
           reads,
         });
-        for (const [id, snapshot] of snapshots) this.#begin(id, snapshot);
+        for (const [id, snapshot] of snapshots) this.follower.begin(id, snapshot);
       });
       const held = this.#held ?? [];
       this.#held = undefined;
@@ -315,8 +315,8 @@ export class Connection {
     const snapshots = await Promise.all(
       [...ids].map(async (id): Promise<[string, Snapshot] | undefined> => {
         const after = resume[id] ?? (who.kind === 'customer' ? 0 : 'head');
-        const snapshot = await this.#follow(id, 'hello', after);
-        const sub = this.#subs.get(id);
+        const snapshot = await this.follower.follow(id, 'hello', after);
+        const sub = this.follower.get(id);
         if (snapshot === undefined || sub === undefined) return undefined;
         if (who.kind !== 'customer' && !sessions.includes(id)) {
           const closed = snapshot.view.state === 'closed';
@@ -328,164 +328,11 @@ export class Connection {
     return { me, snapshots: snapshots.filter((entry) => entry !== undefined) };
   }
 
-  // ---- following sessions
+  // ---- what actors say to it
 
-  /** Subscribes, and settles with the snapshot; undefined when the session is not to be seen. Events wait for `#begin`. */
-  #follow(
-    session: string,
-    purpose: Subscription['purpose'],
-    after: number | 'tail' | 'head',
-  ): Promise<Snapshot | undefined> {
-    const sub = new Subscription(session, purpose);
-    this.#subs.set(session, sub);
-    return new Promise((resolve, reject) => {
-      sub.ready = (result) => {
-        sub.ready = undefined;
-        if ('code' in result) {
-          this.#subs.delete(session);
-          if (result.code === 'not_found') resolve(undefined);
-          else reject(KefuError.from(result));
-        } else resolve(result);
-      };
-      const sent = this.#tell(session, { type: 'subscribe', peer: this.#peer, who: this.#who!, after });
-      if (!sent) sub.ready(refusal('busy', 'the session is busy; try again', 500));
-    });
-  }
-
-  /** Sends what the snapshot holds; from here on the session's events flow. */
-  #begin(session: string, snapshot: Snapshot | undefined): void {
-    const sub = this.#subs.get(session);
-    if (sub === undefined || snapshot === undefined || this.#gone()) return;
-    if (snapshot.reset) this.#send({ t: 'reset', session });
-    sub.lastSeq = snapshot.from;
-    sub.head = Math.max(sub.head, snapshot.head);
-    sub.live = true;
-    sub.asking = false;
-    if (sub.purpose !== 'assigned') this.#advance(sub, new Frames(snapshot.events));
-    this.#catchUp(sub);
-    if (sub.early !== undefined) this.#send(sub.early);
-    sub.early = undefined;
-  }
-
-  /** A snapshot has come from the session. */
-  snapshot(session: string, snapshot: Snapshot): void {
-    const sub = this.#subs.get(session);
-    if (sub?.ready !== undefined) return sub.ready(snapshot);
-    if (sub === undefined) return void this.#tell(session, { type: 'unsubscribe', peer: this.#peer });
-    // Subscribed anew because the session moved or restarted: what was missed is in here.
-    if (!sub.live) return;
-    sub.asking = false;
-    sub.head = Math.max(sub.head, snapshot.head);
-    this.#socket.cork(() => {
-      if (snapshot.reset) {
-        this.#send({ t: 'reset', session });
-        sub.lastSeq = 0;
-      }
-      this.#advance(sub, new Frames(snapshot.events));
-      this.#catchUp(sub);
-    });
-  }
-
-  events(session: string, frames: Frames): void {
-    const sub = this.#subs.get(session);
-    if (sub === undefined) return;
-    const last = frames.events.at(-1)!.seq;
-    if (last > sub.head) sub.head = last;
-    if (!sub.live || this.#behind) return;
-    // One write for all of them; a single frame needs no cork.
-    if (frames.events.length === 1) this.#advance(sub, frames);
-    else this.#socket.cork(() => this.#advance(sub, frames));
-    if (sub.lastSeq < sub.head) this.#catchUp(sub);
-  }
-
-  page(session: string, events: readonly EventOut[], head: number): void {
-    const sub = this.#subs.get(session);
-    if (sub === undefined) return;
-    sub.asking = false;
-    sub.head = Math.max(sub.head, head);
-    this.#socket.cork(() => {
-      this.#advance(sub, new Frames(events));
-      this.#catchUp(sub);
-    });
-  }
-
-  missed(session: string, why: Refusal): void {
-    const sub = this.#subs.get(session);
-    if (sub === undefined) return;
-    if (sub.ready !== undefined) return sub.ready(why);
-    sub.asking = false;
-    if (why.code !== 'not_found') sub.retry = true;
-    else this.#resubscribe(sub);
-  }
-
-  /** Sends those events that are next, as far as the socket takes them. */
-  #advance(sub: Subscription, frames: Frames): void {
-    const { events } = frames;
-    for (let index = 0; index < events.length; index += 1) {
-      const event = events[index]!;
-      if (event.seq <= sub.lastSeq) continue;
-      if (event.seq !== sub.lastSeq + 1) break;
-      if (this.#behind || this.#isFull()) {
-        this.#fallBehind();
-        return;
-      }
-      sub.lastSeq = event.seq;
-      this.#sendEvent(sub, event, frames, index);
-    }
-    if (sub.released !== undefined && sub.lastSeq >= sub.released.seq) this.#letGo(sub);
-  }
-
-  #sendEvent(sub: Subscription, event: EventOut, frames: Frames, index: number): void {
-    this.#host.count('delivered');
-    if (event.type === 'message' && event.sender === this.#who!.id) {
-      const refs = sub.answered(event.id);
-      if (refs !== undefined) return this.#ack(sub.session, event, refs);
-    }
-    if (!maySee(event.type, this.#who!.kind)) {
-      this.#send({ t: 'event', session: sub.session, seq: event.seq, type: 'hidden' });
-      return;
-    }
-    const codec = this.#codec;
-    this.#write(frames.at(index, codec, (it) => eventFrame(codec, it.json)));
-  }
-
-  #ack(
-    session: string,
-    event: { seq: number; at: number; id: string },
-    refs: readonly (Ref | undefined)[],
-  ): void {
-    const at = timeText(event.at);
-    for (const [index, ref] of refs.entries()) {
-      const ack = { t: 'ack', ref, session, id: event.id, seq: event.seq, at };
-      this.#send(index === 0 ? ack : { ...ack, repeat: true });
-    }
-  }
-
-  /** Asks for what lies between the last event sent and the newest one known. */
-  #catchUp(sub: Subscription): void {
-    if (sub.lastSeq >= sub.head || sub.asking || this.#behind) return;
-    sub.asking = true;
-    if (!this.#tell(sub.session, { type: 'replay', peer: this.#peer, after: sub.lastSeq })) {
-      sub.asking = false;
-      sub.retry = true;
-    }
-  }
-
-  #resubscribe(sub: Subscription): void {
-    if (!sub.live) return;
-    sub.asking = true;
-    const after = sub.lastSeq;
-    const sent = this.#tell(sub.session, { type: 'subscribe', peer: this.#peer, who: this.#who!, after });
-    if (!sent) sub.retry = true;
-  }
-
-  /** An actor started anew: it does not know this connection. */
+  /** Actors started anew and do not know this connection. */
   restarted(lost: (kind: string, key: string) => boolean): void {
-    for (const sub of this.#subs.values()) {
-      if (!lost('session', sub.session)) continue;
-      if (sub.ready !== undefined) sub.ready(justMoved);
-      else this.#resubscribe(sub);
-    }
+    this.follower.restarted((session) => lost('session', session));
     const who = this.#who;
     if (who !== undefined && who.kind !== 'customer' && this.isReady && lost('agent', who.id))
       this.#reconnectAgent(who);
@@ -493,128 +340,43 @@ export class Connection {
 
   #reconnectAgent(who: Actor): void {
     this.#host.requests.reconnect(who, this.#peer).then(
-      (connected: Connected) => {
-        for (const session of connected.sessions) if (!this.#subs.has(session)) this.assigned(session);
+      ({ sessions }) => {
+        for (const session of sessions) if (this.follower.get(session) === undefined) this.assigned(session);
       },
       () => {
-        this.reconnectDue = true;
+        this.#reconnectDue = true;
       },
     );
   }
-
-  reconnectDue = false;
-
-  // ---- an agent's sessions
 
   assigned(session: string): void {
-    const old = this.#subs.get(session);
-    if (old !== undefined) {
-      if (old.released === undefined) return;
-      this.#letGo(old);
-    }
-    this.#follow(session, 'assigned', 'tail').then(
-      (snapshot) => {
-        if (snapshot === undefined || this.#gone() || !this.#subs.has(session)) return;
-        const { view, events } = snapshot;
-        this.#socket.cork(() => {
-          this.#send({
-            t: 'assigned',
-            session: view,
-            customer: view.customer,
-            events: events.map((event) => this.#visible(event)),
-          });
-          this.#begin(session, { ...snapshot, from: snapshot.from + events.length });
-        });
-      },
-      () => {
-        this.reconnectDue = true;
-      },
-    );
-  }
-
-  released(session: string, reason: string, seq: number): void {
-    const sub = this.#subs.get(session);
-    if (sub === undefined) return;
-    sub.released = { reason, seq };
-    if (sub.live && sub.lastSeq >= seq) this.#letGo(sub);
-    else if (sub.live) {
-      sub.head = Math.max(sub.head, seq);
-      this.#catchUp(sub);
-    }
-  }
-
-  #letGo(sub: Subscription): void {
-    this.#send({ t: 'released', session: sub.session, reason: sub.released!.reason });
-    this.#drop(sub.session);
-  }
-
-  #drop(session: string): void {
-    this.#subs.delete(session);
-    this.#tell(session, { type: 'unsubscribe', peer: this.#peer });
-  }
-
-  // ---- answers to what was said
-
-  said(session: string, id: string, seq: number, at: number): void {
-    const refs = this.#subs.get(session)?.answered(id);
-    if (refs === undefined) return;
-    for (const ref of refs) this.#send({ t: 'ack', ref, session, id, seq, at: timeText(at), repeat: true });
-  }
-
-  refused(session: string, id: string, why: Refusal): void {
-    const refs = this.#subs.get(session)?.answered(id);
-    for (const ref of refs ?? []) this.#error(ref, why);
+    this.follower.assigned(session).catch(() => {
+      // What could not be had now is looked for again: the agent's actor knows what it holds.
+      this.#reconnectDue = true;
+    });
   }
 
   /** A frame that helps but may be lost: left out while the peer is behind. */
   frame(frame: { readonly t?: string; readonly session?: string }): void {
-    const sub = frame.session === undefined ? undefined : this.#subs.get(frame.session);
+    const sub = frame.session === undefined ? undefined : this.follower.get(frame.session);
     if (sub !== undefined && !sub.live) {
       // Its session has not been told of yet. A place in the queue is said only once, so it waits.
       if (frame.t === 'queue') sub.early = frame;
       return;
     }
-    if (this.#stage === 'ready' && !this.#behind) this.#send(frame);
-  }
-
-  // ---- output
-
-  #isFull(): boolean {
-    return this.#socket.buffered() > this.#host.limits.outputBytes;
-  }
-
-  #fallBehind(): void {
-    if (this.#behind) return;
-    this.#behind = true;
-    this.#host.count('behind');
-  }
-
-  /** The peer has taken what was buffered. */
-  drained(): void {
-    if (!this.#behind || this.#socket.buffered() > this.#host.limits.outputBytes / 2) return;
-    this.#behind = false;
-    for (const sub of this.#subs.values()) if (sub.live) this.#catchUp(sub);
+    if (this.#stage === 'ready' && !this.follower.isBehind) this.#send(frame);
   }
 
   /** Once a second or so: tries again what could not be had. */
   tick(): void {
     if (this.#stage !== 'ready') return;
-    this.drained();
-    for (const sub of this.#subs.values()) {
-      if (!sub.retry) continue;
-      sub.retry = false;
-      this.#resubscribe(sub);
-    }
-    if (this.reconnectDue) {
-      this.reconnectDue = false;
-      this.#reconnectAgent(this.#who!);
-    }
+    this.follower.tick();
+    if (!this.#reconnectDue) return;
+    this.#reconnectDue = false;
+    this.#reconnectAgent(this.#who!);
   }
 
-  #visible(event: EventOut): object {
-    if (!maySee(event.type, this.#who!.kind)) return { t: 'event', ...hiddenEvent(event.json) };
-    return JSON.parse(`{"t":"event",${event.json.slice(1)}`) as object;
-  }
+  // ---- output
 
   #error(ref: Ref | undefined, why: Refusal): void {
     this.#host.count('rejected', why.code);
@@ -659,7 +421,7 @@ export class Connection {
   }
 
   #leave(who: Actor): void {
-    for (const id of [...this.#subs.keys()]) this.#drop(id);
+    this.follower.dropAll();
     if (who.kind !== 'customer') this.#host.requests.leave(who, this.#peer);
   }
 
@@ -680,22 +442,12 @@ export class Connection {
   }
 }
 
-function eventFrame(codec: Codec, json: string): string | Uint8Array {
-  const frame = `{"t":"event",${json.slice(1)}`;
-  return codec.binary ? encodeJsonText(frame) : frame;
-}
-
-function hiddenEvent(json: string): object {
-  const { session, seq } = JSON.parse(json) as { session: string; seq: number };
-  return { session, seq, type: 'hidden' };
-}
-
-const justMoved = refusal('unavailable', 'the session has just moved; try again', 200);
 const firstMustBeHello = refusal('bad_frame', 'the first frame must be hello, with a token');
 const badToken = refusal(
   'unauthorized',
   'the token is not valid, or no longer: get another by login or visitors',
 );
 const tooLarge = refusal('too_large', 'a frame may not be larger than the limits that `ready` announced');
+const sessionBusy = refusal('busy', 'this session is busy; try again', 200);
 const tooEarly = refusal('busy', 'too many frames before ready', 200);
 const tooManyUnanswered = refusal('busy', 'too many messages on this connection wait for their acks', 200);

@@ -4,7 +4,8 @@ import { gatewayKind, type GatewayMessage } from '../actors/messages.ts';
 import type { Clock } from '../core/clock.ts';
 import { assert, refusal } from '../core/errors.ts';
 import { chooseCodec, type Codec } from './codec.ts';
-import { closeCodes, Connection, Frames, type ConnectionHost, type Socket } from './connection.ts';
+import { closeCodes, Connection, type ConnectionHost, type Socket } from './connection.ts';
+import { EventFrames } from './event-frames.ts';
 import type { SharedLimits } from './connection-counter.ts';
 import { addressKey } from './http-server.ts';
 
@@ -79,7 +80,7 @@ export class Gateway {
       open: (socket) => this.#opened(socket),
       message: (socket, message, isBinary) =>
         socket.getUserData().connection?.receive(message, isBinary, this.#options.clock.nowMs()),
-      drain: (socket) => socket.getUserData().connection?.drained(),
+      drain: (socket) => socket.getUserData().connection?.follower.drained(),
       close: (socket) => this.#closed(socket),
     });
   }
@@ -195,22 +196,27 @@ export class Gateway {
   #receive(message: GatewayMessage, reply: Reply | undefined): void | Promise<void> {
     switch (message.type) {
       case 'events': {
-        const frames = new Frames(message.events);
-        for (const conn of message.conns) this.#connections.get(conn)?.events(message.session, frames);
+        const frames = new EventFrames(message.events);
+        for (const conn of message.conns)
+          this.#connections.get(conn)?.follower.events(message.session, frames);
         return;
       }
       case 'snapshot':
-        return this.#connections.get(message.conn)?.snapshot(message.session, message);
+        return this.#connections.get(message.conn)?.follower.snapshot(message.session, message);
       case 'page':
-        return this.#connections.get(message.conn)?.page(message.session, message.events, message.head);
+        return this.#connections
+          .get(message.conn)
+          ?.follower.page(message.session, message.events, message.head);
       case 'missed':
-        return this.#connections.get(message.conn)?.missed(message.session, message.refusal);
+        return this.#connections.get(message.conn)?.follower.missed(message.session, message.refusal);
       case 'said':
         return this.#connections
           .get(message.conn)
-          ?.said(message.session, message.id, message.seq, message.at);
+          ?.follower.said(message.session, message.id, message.seq, message.at);
       case 'refused':
-        return this.#connections.get(message.conn)?.refused(message.session, message.id, message.refusal);
+        return this.#connections
+          .get(message.conn)
+          ?.follower.refused(message.session, message.id, message.refusal);
       case 'frame':
         for (const conn of message.conns) this.#connections.get(conn)?.frame(message.frame);
         return;
@@ -219,7 +225,7 @@ export class Gateway {
         return;
       case 'released':
         for (const conn of message.conns)
-          this.#connections.get(conn)?.released(message.session, message.reason, message.seq);
+          this.#connections.get(conn)?.follower.released(message.session, message.reason, message.seq);
         return;
       case 'supersede':
         this.#connections.get(message.conn)?.end(superseded, closeCodes.superseded);
