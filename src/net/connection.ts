@@ -242,7 +242,8 @@ export class Connection {
       id,
       seq: said.seq,
       at: timeText(said.at),
-      ...(said.repeat ? { repeat: true } : {}),
+      // It stands for nothing: if the connection comes to follow the session, the event is still to come.
+      repeat: true,
     }));
   }
 

@@ -146,7 +146,12 @@ export class Client {
     const counts = frame.t === 'event' || (frame.t === 'ack' && frame.repeat !== true);
     if (!counts) return;
     const last = this.lastSeq[session] ?? 0;
-    if (frame.seq !== last + 1) this.faults.push(`seq ${frame.seq} after ${last} of ${session}`);
+    if (frame.seq !== last + 1) {
+      const before = this.frames
+        .filter((it) => (it.session?.id ?? it.session) === session || it.t === 'ready')
+        .slice(-6);
+      this.faults.push(`seq ${frame.seq} after ${last} of ${session}: ${JSON.stringify(before)}`);
+    }
     this.lastSeq[session] = frame.seq;
   }
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -28,6 +28,8 @@ export interface TestNode {
 
 export interface NodeOptions {
   readonly args?: readonly string[];
+  /** Default: true. */
+  readonly demo?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   readonly dataDir?: string;
   readonly port?: number;
@@ -51,7 +53,8 @@ export function freePort(): Promise<number> {
 export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
   const port = options.port ?? (await freePort());
   const dataDir = options.dataDir ?? newDataDir();
-  const args = [main, '--demo', '--port', String(port), '--data-dir', dataDir, ...(options.args ?? [])];
+  const demo = options.demo === false ? [] : ['--demo'];
+  const args = [main, ...demo, '--port', String(port), '--data-dir', dataDir, ...(options.args ?? [])];
   const child = spawn(process.execPath, args, {
     env: {
       ...process.env,
@@ -68,9 +71,11 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
   const exited = new Promise<number | null>((resolve) => {
     child.on('exit', (value) => resolve((code = value)));
   });
-  const hangUp = (): void => void child.kill('SIGKILL');
+  const hangUp = (): void => {
+    child.kill('SIGKILL');
+    killPostgres(dataDir);
+  };
   process.once('exit', hangUp);
-  void exited.then(() => process.off('exit', hangUp));
   const node: TestNode = {
     url: `http://127.0.0.1:${port}`,
     wsUrl: `ws://127.0.0.1:${port}/v1/ws`,
@@ -91,20 +96,48 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
     async remove() {
       if (code === undefined) child.kill('SIGTERM');
       await exited;
+      process.off('exit', hangUp);
+      killPostgres(dataDir);
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
-  const end = Date.now() + readyWaitMs;
-  const isReady = (): Promise<boolean> =>
-    fetch(`${node.url}/readyz`).then(
-      (answer) => answer.ok,
-      () => false,
-    );
-  while (!(await isReady())) {
-    if (code !== undefined || Date.now() > end) throw new Error(`the node did not get ready:\n${output}`);
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  }
+  // The line comes first; then each worker is asked, so that one that is not ready yet is no surprise.
+  const late = new Promise<void>((resolve) => setTimeout(resolve, readyWaitMs).unref());
+  const said = new Promise<void>((resolve) =>
+    child.stdout.on('data', () => output.includes('kefu is ready') && resolve()),
+  );
+  await Promise.race([said, exited, late]);
+  for (const end = Date.now() + readyWaitMs; !(await isReady(node)); )
+    if (code !== undefined || Date.now() > end) {
+      hangUp();
+      throw new Error(`the node did not get ready (exit code ${code}):\n${output}`);
+    }
   return node;
+}
+
+async function isReady(node: TestNode): Promise<boolean> {
+  try {
+    return (await fetch(`${node.url}/readyz`, { signal: AbortSignal.timeout(2000) })).ok;
+  } catch {
+    return false;
+  }
+}
+
+/** The postmaster of this data directory; undefined when there is none. */
+export function postmasterPid(dataDir: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(join(dataDir, 'postgres/postmaster.pid'), 'utf8').split('\n', 1)[0]);
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(dataDir) ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function killPostgres(dataDir: string): void {
+  const pid = postmasterPid(dataDir);
+  if (pid === undefined) return;
+  process.kill(pid, 'SIGQUIT');
+  process.kill(pid, 'SIGCONT');
 }
 
 /** What a command that must refuse says and exits with. */
