@@ -1,19 +1,26 @@
-/** Latencies in 1 % wide logarithmic buckets from 1 µs to 100 s: a percentile is right to 1 %. */
+/**
+ * Latencies in log-linear buckets: 64 to each power of two of microseconds, so a percentile is right to 1.6 %.
+ * Adding one is a shift and an increment: it is done for every message by the process that must stay cheap.
+ */
 export class Histogram {
-  readonly #counts = new Float64Array(1900);
+  readonly #counts = new Float64Array(64 * 28);
   count = 0;
 
   add(ms: number): void {
-    const place = Math.max(0, Math.min(1899, Math.floor(Math.log(Math.max(ms, 0.001) * 1000) / Math.log(1.01))));
-    this.#counts[place]! += 1;
+    const us = Math.min(Math.max(ms * 1000, 0), 2 ** 31 - 1) | 0;
+    const shift = Math.max(0, 26 - Math.clz32(us));
+    this.#counts[shift * 64 + (us >>> shift)]! += 1;
     this.count += 1;
   }
 
+  /** In milliseconds: the middle of the bucket. */
   percentile(share: number): number {
-    let left = this.count * share;
+    let left = Math.max(1, this.count * share);
     for (let place = 0; place < this.#counts.length; place += 1) {
       left -= this.#counts[place]!;
-      if (left <= 0) return 1.01 ** (place + 0.5) / 1000;
+      if (left > 0) continue;
+      const shift = Math.max(0, (place >>> 6) - 1);
+      return ((place - shift * 64) * 2 ** shift + (2 ** shift - 1) / 2) / 1000;
     }
     return Number.NaN;
   }

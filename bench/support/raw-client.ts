@@ -1,108 +1,171 @@
 import { createConnection, type Socket } from 'node:net';
 
 /**
- * The cheapest WebSocket client there is: frames made by hand with a mask of zeros, written together once a turn, and
- * incoming ones cut apart without parsing their JSON. The load generator shares the machine with what it measures.
+ * The cheapest WebSocket client there is, for the load generator shares the machine with what it measures: frames are
+ * made by hand with a mask of zeros and written as one latin1 text a turn; what comes in is cut apart in one buffer
+ * that all sockets share, and handed on as bytes. Nobody parses JSON here.
  */
-export class RawClient {
-  readonly #socket: Socket;
-  #input: Buffer = Buffer.alloc(0);
-  #output: Buffer[] = [];
-  #flushing = false;
-  #greeted = false;
-  #onText: (text: string) => void = () => undefined;
+export type OnFrame = (input: Buffer, start: number, end: number) => void;
 
-  private constructor(socket: Socket) {
-    this.#socket = socket;
+/** All sockets read into this, one after the other: a frame is only valid during its callback. */
+const shared = Buffer.allocUnsafe(256 * 1024);
+const nothing = Buffer.alloc(0);
+
+let dirty: RawClient[] = [];
+
+function flushAll(): void {
+  const due = dirty;
+  dirty = [];
+  for (const client of due) client.flush();
+}
+
+/** A client's frame, in latin1: a mask of zeros leaves the text as it is. `text` must be ASCII, or UTF-8 as latin1. */
+export function frameOf(text: string): string {
+  return frameHead(text.length) + text;
+}
+
+export function frameHead(length: number): string {
+  const size =
+    length < 126
+      ? String.fromCharCode(0x80 | length)
+      : `\xfe${String.fromCharCode(length >>> 8, length & 0xff)}`;
+  return `\x81${size}\0\0\0\0`;
+}
+
+export class RawClient {
+  onFrame: OnFrame = () => undefined;
+  onClose: () => void = () => undefined;
+  closed = false;
+  readonly #socket: Socket;
+  #rest: Buffer = nothing;
+  #output = '';
+  #greeted: (() => void) | undefined;
+  #failed: (error: Error) => void;
+
+  private constructor(port: number, localAddress: string, greeted: () => void, failed: (error: Error) => void) {
+    this.#greeted = greeted;
+    this.#failed = failed;
+    this.#socket = createConnection({
+      port,
+      host: '127.0.0.1',
+      localAddress,
+      noDelay: true,
+      onread: {
+        buffer: shared,
+        callback: (length) => {
+          this.#receive(length);
+          return true;
+        },
+      },
+    });
+    this.#socket.on('error', (error) => this.#failed(error));
+    this.#socket.on('close', () => {
+      this.closed = true;
+      this.#failed(new Error('closed before the upgrade'));
+      this.onClose();
+    });
+    this.#socket.write(
+      'GET /v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
+    );
   }
 
-  static connect(port: number, localAddress?: string): Promise<RawClient> {
+  static connect(port: number, localAddress = '127.0.0.1'): Promise<RawClient> {
     return new Promise((resolve, reject) => {
-      const socket = createConnection({ port, host: '127.0.0.1', noDelay: true, ...(localAddress ? { localAddress } : {}) });
-      const client = new RawClient(socket);
-      socket.once('error', reject);
-      socket.on('data', (data) => client.#receive(data, () => resolve(client), reject));
-      socket.write(
-        `GET /v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-          `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n`,
-      );
+      const client: RawClient = new RawClient(port, localAddress, () => resolve(client), reject);
     });
   }
 
-  onText(listener: (text: string) => void): void {
-    this.#onText = listener;
-  }
-
-  onClose(listener: () => void): void {
-    this.#socket.on('close', listener);
-  }
-
-  /** The next text that holds `part`, parsed. Others go to the listener as usual. */
-  async next(part: string): Promise<Record<string, never>> {
-    const before = this.#onText;
-    return new Promise((resolve) => {
-      this.#onText = (text) => {
-        if (!text.includes(part)) return before(text);
-        this.#onText = before;
-        resolve(JSON.parse(text) as Record<string, never>);
+  /** The next frame that holds `part`, parsed; others go to `onFrame` as usual. */
+  next(part: string, waitMs = 60_000): Promise<unknown> {
+    const before = this.onFrame;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`no frame with ${part} in time`)), waitMs);
+      this.onFrame = (input, start, end) => {
+        const text = input.toString('utf8', start, end);
+        if (!text.includes(part)) return before(input, start, end);
+        clearTimeout(timer);
+        this.onFrame = before;
+        resolve(JSON.parse(text));
       };
     });
   }
 
-  send(text: string): void {
-    const body = Buffer.from(text);
-    const long = body.length > 125;
-    const frame = Buffer.alloc((long ? 8 : 6) + body.length);
-    frame[0] = 0x81;
-    frame[1] = 0x80 | (long ? 126 : body.length);
-    if (long) frame.writeUInt16BE(body.length, 2);
-    body.copy(frame, long ? 8 : 6);
-    this.#output.push(frame);
-    if (this.#flushing) return;
-    this.#flushing = true;
-    setImmediate(() => {
-      this.#flushing = false;
-      const all = this.#output.length === 1 ? this.#output[0]! : Buffer.concat(this.#output);
-      this.#output = [];
-      this.#socket.write(all);
-    });
+  send(frame: object): void {
+    this.sendFrame(frameOf(Buffer.from(JSON.stringify(frame)).toString('latin1')));
+  }
+
+  /** A whole frame as `frameOf` makes it; leaves with all others of this turn in one write. */
+  sendFrame(frame: string): void {
+    if (this.#output === '') {
+      if (dirty.length === 0) setImmediate(flushAll);
+      dirty.push(this);
+    }
+    this.#output += frame;
+  }
+
+  flush(): void {
+    this.#socket.write(this.#output, 'latin1');
+    this.#output = '';
   }
 
   close(): void {
     this.#socket.destroy();
   }
 
-  #receive(data: Buffer, greeted: () => void, failed: (error: Error) => void): void {
-    let input = this.#input.length === 0 ? data : Buffer.concat([this.#input, data]);
-    if (!this.#greeted) {
-      const end = input.indexOf('\r\n\r\n');
-      if (end < 0) {
-        this.#input = input;
-        return;
-      }
-      const head = input.toString('latin1', 0, end);
-      if (!head.startsWith('HTTP/1.1 101')) return failed(new Error(head.split('\r\n', 1)[0]));
-      this.#greeted = true;
-      input = input.subarray(end + 4);
-      greeted();
+  #receive(length: number): void {
+    let input = shared;
+    let end = length;
+    if (this.#rest !== nothing) {
+      input = Buffer.concat([this.#rest, shared.subarray(0, length)]);
+      end = input.length;
+      this.#rest = nothing;
     }
     let at = 0;
-    while (input.length - at >= 2) {
+    if (this.#greeted !== undefined) {
+      at = this.#takeHead(input, end);
+      if (at < 0) return;
+    }
+    at = this.#takeFrames(input, at, end);
+    if (at < end) this.#rest = Buffer.from(input.subarray(at, end));
+  }
+
+  #takeHead(input: Buffer, end: number): number {
+    const head = input.latin1Slice(0, end);
+    const length = head.indexOf('\r\n\r\n');
+    if (length < 0) {
+      this.#rest = Buffer.from(input.subarray(0, end));
+      return -1;
+    }
+    if (!head.startsWith('HTTP/1.1 101')) {
+      this.#failed(new Error(head.split('\r\n', 1)[0]));
+      this.close();
+      return -1;
+    }
+    this.#greeted!();
+    this.#greeted = undefined;
+    this.#failed = () => undefined;
+    return length + 4;
+  }
+
+  #takeFrames(input: Buffer, from: number, end: number): number {
+    let at = from;
+    while (end - at >= 2) {
       let length = input[at + 1]! & 0x7f;
       let start = at + 2;
       if (length === 126) {
-        if (input.length - at < 4) break;
+        if (end - at < 4) break;
         length = input.readUInt16BE(at + 2);
         start = at + 4;
       } else if (length === 127) {
-        if (input.length - at < 10) break;
+        if (end - at < 10) break;
         length = Number(input.readBigUInt64BE(at + 2));
         start = at + 10;
       }
-      if (input.length < start + length) break;
-      if ((input[at]! & 0x0f) === 1) this.#onText(input.toString('latin1', start, start + length));
+      if (end < start + length) break;
+      if ((input[at]! & 0x0f) === 1) this.onFrame(input, start, start + length);
       at = start + length;
     }
-    this.#input = at === input.length ? Buffer.alloc(0) : input.subarray(at);
+    return at;
   }
 }

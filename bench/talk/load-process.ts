@@ -1,21 +1,46 @@
-import { closedLoop, openLoop, openPairs } from './load.ts';
+import { closedLoop, openLoop } from './load.ts';
+import { openPairs, type Pairs, type Target } from './pairs.ts';
 
-/** The load generator's process: told what to do by messages, answers each with its result. */
-type Order =
-  | { readonly do: 'open'; readonly port: number; readonly pairs: number }
-  | { readonly do: 'closed'; readonly inFlight: number; readonly warmMs: number; readonly runMs: number }
-  | { readonly do: 'rate'; readonly perSecond: number; readonly warmMs: number; readonly runMs: number };
+/** The load generator's process: does what it is told by messages, and answers each with its result. */
+export type Order =
+  | { readonly do: 'open'; readonly target: Target; readonly port: number; readonly pairs: number }
+  | { readonly do: 'closed'; readonly target: Target; readonly inFlight: number; readonly warmMs: number; readonly runMs: number }
+  | { readonly do: 'rate'; readonly target: Target; readonly perSecond: number; readonly warmMs: number; readonly runMs: number }
+  | { readonly do: 'check'; readonly target: Target };
 
-let pairs: Awaited<ReturnType<typeof openPairs>> | undefined;
+/** What was done in all, for the checksum. */
+export interface Work {
+  readonly said: number;
+  readonly acked: number;
+  readonly delivered: number;
+  readonly compared: number;
+  /** The last seq that each side of a session has seen, both the same. */
+  readonly lastSeq: Readonly<Record<string, number>>;
+}
+
+const open = new Map<Target, Pairs>();
 
 async function obey(order: Order): Promise<unknown> {
   if (order.do === 'open') {
-    pairs = await openPairs(order.port, order.pairs);
-    return { sides: pairs.sides.length };
+    open.set(order.target, await openPairs(order.target, order.port, order.pairs));
+    return undefined;
   }
+  const pairs = open.get(order.target);
   if (pairs === undefined) throw new Error('open first');
   if (order.do === 'closed') return closedLoop(pairs, order.inFlight, order.warmMs, order.runMs);
-  return openLoop(pairs, order.perSecond, order.warmMs, order.runMs);
+  if (order.do === 'rate') return openLoop(pairs, order.perSecond, order.warmMs, order.runMs);
+  return check(pairs);
+}
+
+function check(pairs: Pairs): Work {
+  const { said, acked, delivered, compared } = pairs.tally;
+  const lastSeq: Record<string, number> = {};
+  for (const { session, lastSeq: seq } of pairs.sides) {
+    if (lastSeq[session] !== undefined && lastSeq[session] !== seq)
+      throw new Error(`the two sides of ${session} end at ${lastSeq[session]} and ${seq}`);
+    lastSeq[session] = seq;
+  }
+  return { said, acked, delivered, compared, lastSeq };
 }
 
 process.on('message', (order: Order) => {
@@ -24,3 +49,4 @@ process.on('message', (order: Order) => {
     (error: Error) => process.send!({ error: error.stack }),
   );
 });
+process.on('disconnect', () => process.exit(0));

@@ -107,7 +107,7 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
     child.stdout.on('data', () => output.includes('kefu is ready') && resolve()),
   );
   await Promise.race([said, exited, late]);
-  for (const end = Date.now() + readyWaitMs; !(await isReady(node)); )
+  for (const end = Date.now() + readyWaitMs; !(await isReady(node));)
     if (code !== undefined || Date.now() > end) {
       hangUp();
       throw new Error(`the node did not get ready (exit code ${code}):\n${output}`);
