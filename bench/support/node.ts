@@ -38,7 +38,7 @@ export function removeDataDir(dataDir: string): void {
   rmSync(dataDir, { recursive: true, force: true });
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const probe = createServer().listen(0, '127.0.0.1', () => {
       const address = probe.address();
@@ -50,10 +50,14 @@ function freePort(): Promise<number> {
 export async function startBenchNode(dataDir: string, env: Record<string, string> = {}): Promise<BenchNode> {
   const port = await freePort();
   const started = performance.now();
-  const child: ChildProcess = spawn(process.execPath, [main, '--demo', '--port', String(port), '--data-dir', dataDir], {
-    env: { ...process.env, ...noLimits, ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child: ChildProcess = spawn(
+    process.execPath,
+    [main, '--demo', '--port', String(port), '--data-dir', dataDir],
+    {
+      env: { ...process.env, ...noLimits, ...env },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   const exited = new Promise<number | null>((resolve) => child.on('exit', (code) => resolve(code)));
   await new Promise<void>((resolve, reject) => {
     child.stdout!.on('data', (data: Buffer) => {
@@ -92,7 +96,11 @@ export async function post<T>(port: number, path: string, body: object, token?: 
 }
 
 /** `work` for each item, a few at a time. */
-export async function inParallel<T, R>(items: readonly T[], width: number, work: (item: T) => Promise<R>): Promise<R[]> {
+export async function inParallel<T, R>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<R>,
+): Promise<R[]> {
   const results: R[] = [];
   let next = 0;
   await Promise.all(

@@ -42,7 +42,12 @@ export class RawClient {
   #greeted: (() => void) | undefined;
   #failed: (error: Error) => void;
 
-  private constructor(port: number, localAddress: string, greeted: () => void, failed: (error: Error) => void) {
+  private constructor(
+    port: number,
+    localAddress: string,
+    greeted: () => void,
+    failed: (error: Error) => void,
+  ) {
     this.#greeted = greeted;
     this.#failed = failed;
     this.#socket = createConnection({

@@ -4,8 +4,22 @@ import { openPairs, type Pairs, type Target } from './pairs.ts';
 /** The load generator's process: does what it is told by messages, and answers each with its result. */
 export type Order =
   | { readonly do: 'open'; readonly target: Target; readonly port: number; readonly pairs: number }
-  | { readonly do: 'closed'; readonly target: Target; readonly inFlight: number; readonly warmMs: number; readonly runMs: number }
-  | { readonly do: 'rate'; readonly target: Target; readonly perSecond: number; readonly warmMs: number; readonly runMs: number }
+  | {
+      readonly do: 'closed';
+      readonly target: Target;
+      readonly inFlight: number;
+      readonly warmMs: number;
+      readonly runMs: number;
+    }
+  /** Talks until the node is gone; answers with all acks of this process's life. */
+  | { readonly do: 'stop'; readonly inFlight: number }
+  | {
+      readonly do: 'rate';
+      readonly target: Target;
+      readonly perSecond: number;
+      readonly warmMs: number;
+      readonly runMs: number;
+    }
   | { readonly do: 'check'; readonly target: Target };
 
 /** What was done in all, for the checksum. */

@@ -94,6 +94,22 @@ export async function openLoop(
   return { ...result!, maxBehindMs };
 }
 
+/** Talks until every connection has ended; says how many acks there were, in all. */
+export async function talkUntilGone(pairs: Pairs, inFlight: number): Promise<{ acked: number }> {
+  let open = pairs.sides.length;
+  const gone = new Promise<void>((resolve) => {
+    for (const side of pairs.sides)
+      side.client.onClose(() => {
+        open -= 1;
+        if (open === 0) resolve();
+      });
+  });
+  pairs.onAck = (side) => say(side, performance.now());
+  for (const side of pairs.sides) for (let n = 0; n < inFlight; n += 1) say(side, performance.now());
+  await gone;
+  return { acked: pairs.counts.acked };
+}
+
 /** Waits until everything that was said was acked and delivered. */
 async function settle(pairs: Pairs): Promise<void> {
   const { tally } = pairs;
@@ -102,5 +118,7 @@ async function settle(pairs: Pairs): Promise<void> {
   while (isOpen() && performance.now() < until) await pause(2);
   if (tally.faults > 0) throw new Error(`${tally.faults} faults, the first: ${tally.firstFault}`);
   if (isOpen())
-    throw new Error(`said ${tally.said}, acked ${tally.acked}, delivered ${tally.delivered}: some never came`);
+    throw new Error(
+      `said ${tally.said}, acked ${tally.acked}, delivered ${tally.delivered}: some never came`,
+    );
 }

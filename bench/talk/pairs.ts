@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Histogram } from '../support/histogram.ts';
 import { inParallel, post } from '../support/node.ts';
 import { RawClient } from '../support/raw-client.ts';
@@ -37,7 +38,10 @@ export async function openPairs(target: Target, port: number, count: number): Pr
 
 /** Each agent has room for one session, so every pair gets its own. */
 async function openKefu(port: number, count: number, tally: Tally): Promise<Side[]> {
-  const admin = await post<{ token: string }>(port, '/v1/login', { email: 'admin@demo.kefu', password: 'demo' });
+  const admin = await post<{ token: string }>(port, '/v1/login', {
+    email: 'admin@demo.kefu',
+    password: 'demo',
+  });
   const stamp = Date.now().toString(36);
   const numbers = Array.from({ length: count }, (_, number) => number);
   const agents = await inParallel(numbers, 4, async (number) => {
@@ -55,9 +59,9 @@ async function openKefu(port: number, count: number, tally: Tally): Promise<Side
     const mine = customer.next('"type":"assigned"') as Promise<{ session: string; seq: number }>;
     customer.send({ t: 'open', ref: 1 });
     // Who of those that wait meets whom is the queue's business: each side learns its own session.
-    const [agents_, customers] = await Promise.all([assigned, mine]);
-    sides.push(new Side(agent, agents_.session.id, agents_.session.last_seq, tally));
-    sides.push(new Side(customer, customers.session, customers.seq, tally));
+    const [ofAgent, ofCustomer] = await Promise.all([assigned, mine]);
+    sides.push(new Side(agent, ofAgent.session.id, ofAgent.session.last_seq, tally));
+    sides.push(new Side(customer, ofCustomer.session, ofCustomer.seq, tally));
   });
   return sides;
 }
@@ -74,10 +78,13 @@ export async function greet(port: number, token: string, localAddress?: string):
   return client;
 }
 
+/** The first eight digits count up: the peer's threads get as many sessions each. */
 async function openBare(port: number, count: number, tally: Tally): Promise<Side[]> {
-  const sessions = Array.from({ length: 2 * count }, (_, side) => crypto.randomUUID().replace(/^.{8}/, (side >> 1).toString(16).padStart(8, '0')));
-  return inParallel(sessions, 8, async (_, side) => {
-    const session = sessions[side & ~1]!;
+  const sessions = Array.from({ length: count }, (_, number) =>
+    randomUUID().replace(/^.{8}/, number.toString(16).padStart(8, '0')),
+  );
+  const both = sessions.flatMap((session) => [session, session]);
+  return inParallel(both, 8, async (session) => {
     const client = await RawClient.connect(port);
     const ready = client.next('"t":"ready"');
     client.send({ t: 'hello', session });

@@ -109,7 +109,8 @@ export class Side {
     if (tally.delivered % compareEvery !== 0) return;
     tally.compared += 1;
     const event = JSON.parse(input.toString('utf8', from, to)) as { session: string; body: { text: string } };
-    if (event.session !== this.session || event.body.text !== text) this.#fault('another message than was said');
+    if (event.session !== this.session || event.body.text !== text)
+      this.#fault('another message than was said');
   }
 
   #follow(seq: number, input: Buffer, from: number, to: number): void {
