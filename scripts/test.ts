@@ -29,7 +29,12 @@ function testFiles(path: string): string[] {
 /** Runs tap on these files and counts its assertions. */
 function runTap(files: readonly string[], jobs: number): Promise<{ passed: number; failed: number }> {
   return new Promise((resolve) => {
-    const options = ['--disable-coverage', '--allow-empty-coverage', `--jobs=${jobs}`, `--timeout=${fileTimeoutS}`];
+    const options = [
+      '--disable-coverage',
+      '--allow-empty-coverage',
+      `--jobs=${jobs}`,
+      `--timeout=${fileTimeoutS}`,
+    ];
     const args = ['run', '--reporter=tap', ...options, ...files];
     const child = spawn(tapBin, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
     let total: { passed: number; failed: number } | undefined;

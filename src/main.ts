@@ -1,6 +1,6 @@
 import { loadConfig, type Config } from './config.ts';
 import { startNode, type Node } from './node.ts';
-import { StartError } from './start-error.ts';
+import { StartError } from './core/start-error.ts';
 
 /** The command: reads its configuration, runs a node until it is told to stop, and says in one line why it can't. */
 

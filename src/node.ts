@@ -8,7 +8,7 @@ import { createLog } from './log.ts';
 import { createSharedLimits } from './net/connection-counter.ts';
 import { hashPassword } from './net/passwords.ts';
 import { loadTokenKeys } from './net/token-keys.ts';
-import { StartError } from './start-error.ts';
+import { StartError } from './core/start-error.ts';
 import { openDataDir } from './store/data-dir.ts';
 import { openPool, Reader, type DatabaseAddress, type Sql } from './store/database.ts';
 import { startEmbeddedPostgres } from './store/embedded-postgres.ts';

@@ -95,6 +95,24 @@ export async function post<T>(port: number, path: string, body: object, token?: 
   return value;
 }
 
+/** All of a list, page by page, as the admin. */
+export async function getAll<T>(port: number, path: string): Promise<T[]> {
+  const login = { email: 'admin@demo.kefu', password: 'demo' };
+  const { token } = await post<{ token: string }>(port, '/v1/login', login);
+  const all: T[] = [];
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const page: string = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`;
+    const response = await fetch(`http://127.0.0.1:${port}${path}&limit=200${page}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    const answer = (await response.json()) as { data: T[]; next: string | null };
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${JSON.stringify(answer)}`);
+    all.push(...answer.data);
+    cursor = answer.next;
+  }
+  return all;
+}
+
 /** `work` for each item, a few at a time. */
 export async function inParallel<T, R>(
   items: readonly T[],

@@ -136,7 +136,7 @@ export class RawClient {
   }
 
   #takeHead(input: Buffer, end: number): number {
-    const head = input.latin1Slice(0, end);
+    const head = input.toString('latin1', 0, end);
     const length = head.indexOf('\r\n\r\n');
     if (length < 0) {
       this.#rest = Buffer.from(input.subarray(0, end));

@@ -1,44 +1,46 @@
 import { inParallel, post } from '../support/node.ts';
-import { RawClient } from '../support/raw-client.ts';
+import { frameOf, type RawClient } from '../support/raw-client.ts';
+import { greet } from './pairs.ts';
 
 /** Part of a crowd: connected customers, each with an open session, who keep still. */
-interface Order {
-  readonly port: number;
-  readonly count: number;
-  /** The last part of their 127.0.0.x address: one address has too few ports. */
-  readonly address: number;
-}
+export type CrowdOrder =
+  | {
+      readonly port: number;
+      readonly count: number;
+      /** The last part of their 127.0.0.x address. */
+      readonly address: number;
+    }
+  | { readonly ask: 'connected' };
 
 const clients: RawClient[] = [];
-let pinging: NodeJS.Timeout | undefined;
+const ping = frameOf('{"t":"ping"}');
 
-process.on('message', (order: Order) => {
-  inParallel(Array.from({ length: order.count }), 16, async () => {
+async function obey(order: CrowdOrder): Promise<number> {
+  if ('ask' in order) return clients.filter((client) => !client.closed).length;
+  await inParallel(Array.from({ length: order.count }), 16, async () => {
     const { token } = await post<{ token: string }>(order.port, '/v1/visitors', { name: 'Crowd' });
-    const client = await RawClient.connect(order.port, `127.0.0.${order.address}`);
-    const ready = client.next('"t":"ready"');
-    client.send(JSON.stringify({ t: 'hello', token }));
-    await ready;
+    const client = await greet(order.port, token, `127.0.0.${order.address}`);
     const opened = client.next('"t":"opened"');
-    client.send(JSON.stringify({ t: 'open', ref: 1 }));
+    client.send({ t: 'open', ref: 1 });
     await opened;
     clients.push(client);
-  }).then(
-    () => {
-      // As clients must; spread over the heartbeat.
-      let place = 0;
-      pinging = setInterval(() => {
-        for (let n = 0; n < clients.length / 20; n += 1)
-          clients[(place += 1) % clients.length]!.send('{"t":"ping"}');
-      }, 1000);
-      process.send!({ result: clients.length });
-    },
+  });
+  return clients.length;
+}
+
+// As clients must, spread over the heartbeat of 25 s.
+let place = 0;
+setInterval(() => {
+  for (let count = 0; count < clients.length / 20; count += 1) {
+    place = (place + 1) % clients.length;
+    clients[place]!.sendFrame(ping);
+  }
+}, 1000);
+
+process.on('message', (order: CrowdOrder) => {
+  obey(order).then(
+    (result) => process.send!({ result }),
     (error: Error) => process.send!({ error: error.stack }),
   );
 });
-
-process.on('disconnect', () => {
-  clearInterval(pinging);
-  for (const client of clients) client.close();
-  process.exit(0);
-});
+process.on('disconnect', () => process.exit(0));

@@ -1,4 +1,4 @@
-import { closedLoop, openLoop } from './load.ts';
+import { closedLoop, openLoop, talkUntilGone } from './load.ts';
 import { openPairs, type Pairs, type Target } from './pairs.ts';
 
 /** The load generator's process: does what it is told by messages, and answers each with its result. */
@@ -11,7 +11,7 @@ export type Order =
       readonly warmMs: number;
       readonly runMs: number;
     }
-  /** Talks until the node is gone; answers with all acks of this process's life. */
+  /** Talks until the node is gone. */
   | { readonly do: 'stop'; readonly inFlight: number }
   | {
       readonly do: 'rate';
@@ -39,10 +39,11 @@ async function obey(order: Order): Promise<unknown> {
     open.set(order.target, await openPairs(order.target, order.port, order.pairs));
     return undefined;
   }
-  const pairs = open.get(order.target);
+  const pairs = open.get(order.do === 'stop' ? 'kefu' : order.target);
   if (pairs === undefined) throw new Error('open first');
   if (order.do === 'closed') return closedLoop(pairs, order.inFlight, order.warmMs, order.runMs);
   if (order.do === 'rate') return openLoop(pairs, order.perSecond, order.warmMs, order.runMs);
+  if (order.do === 'stop') return talkUntilGone(pairs, order.inFlight);
   return check(pairs);
 }
 

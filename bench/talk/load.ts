@@ -1,5 +1,6 @@
 import { Histogram } from '../support/histogram.ts';
 import type { Pairs } from './pairs.ts';
+import { idOf } from './side.ts';
 
 /** The two loads: as fast as answers come, and at a fixed rate whatever comes back. */
 export interface LoadResult {
@@ -94,20 +95,32 @@ export async function openLoop(
   return { ...result!, maxBehindMs };
 }
 
-/** Talks until every connection has ended; says how many acks there were, in all. */
-export async function talkUntilGone(pairs: Pairs, inFlight: number): Promise<{ acked: number }> {
+/** What was acked, session by session, and from which seq on. */
+export interface Told {
+  readonly sessions: Record<string, { readonly from: number; readonly acked: [id: string, seq: number][] }>;
+}
+
+/** Everybody talks until the last connection has ended. */
+export async function talkUntilGone(pairs: Pairs, inFlight: number): Promise<Told> {
+  const told: Told = { sessions: {} };
   let open = pairs.sides.length;
   const gone = new Promise<void>((resolve) => {
-    for (const side of pairs.sides)
-      side.client.onClose(() => {
+    for (const { client } of pairs.sides)
+      client.onClose = () => {
         open -= 1;
         if (open === 0) resolve();
-      });
+      };
   });
-  pairs.onAck = (side) => say(side, performance.now());
-  for (const side of pairs.sides) for (let n = 0; n < inFlight; n += 1) say(side, performance.now());
+  for (const { session, lastSeq } of pairs.sides) told.sessions[session] = { from: lastSeq, acked: [] };
+  pairs.tally.onAck = (side, number) => {
+    told.sessions[side.session]!.acked.push([idOf(number), side.lastSeq]);
+    if (!side.client.closed) side.say(performance.now());
+  };
+  for (const side of pairs.sides)
+    for (let count = 0; count < inFlight; count += 1) side.say(performance.now());
   await gone;
-  return { acked: pairs.counts.acked };
+  failOnFaults(pairs);
+  return told;
 }
 
 /** Waits until everything that was said was acked and delivered. */
@@ -116,9 +129,13 @@ async function settle(pairs: Pairs): Promise<void> {
   const until = performance.now() + settleMs;
   const isOpen = (): boolean => tally.open > 0 || tally.acked !== tally.delivered;
   while (isOpen() && performance.now() < until) await pause(2);
-  if (tally.faults > 0) throw new Error(`${tally.faults} faults, the first: ${tally.firstFault}`);
+  failOnFaults(pairs);
   if (isOpen())
     throw new Error(
       `said ${tally.said}, acked ${tally.acked}, delivered ${tally.delivered}: some never came`,
     );
+}
+
+function failOnFaults({ tally }: Pairs): void {
+  if (tally.faults > 0) throw new Error(`${tally.faults} faults, the first: ${tally.firstFault}`);
 }

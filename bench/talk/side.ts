@@ -21,7 +21,7 @@ export interface Tally {
   /** From when a message was due to its ack. */
   latency: Histogram;
   /** What to do after each ack. */
-  onAck: (side: Side) => void;
+  onAck: (side: Side, number: number) => void;
 }
 
 export const text = 'Is the blue one in stock in size 42, and when would it be here? 谢谢!';
@@ -34,6 +34,10 @@ const sentAtMask = 2 ** 20 - 1;
 const sentAtMs = new Float64Array(sentAtMask + 1);
 let nextNumber = firstNumber;
 const idStart = `m${process.pid}-${Date.now().toString(36)}-`;
+
+export function idOf(number: number): string {
+  return `${idStart}${number}`;
+}
 
 const compareEvery = 1024;
 const refKey = '"ref":';
@@ -97,7 +101,7 @@ export class Side {
     tally.latency.add(performance.now() - sentAtMs[number & sentAtMask]!);
     tally.acked += 1;
     tally.open -= 1;
-    tally.onAck(this);
+    tally.onAck(this, number);
   }
 
   #takeEvent(input: Buffer, from: number, to: number): void {
@@ -126,8 +130,8 @@ export class Side {
 
   /** Where `key` is, counted from the frame's start: where it was last time, or looked for. */
   #place(input: Buffer, from: number, to: number, key: string, hint: number): number {
-    if (input[from + hint] === 0x22 && input.latin1Slice(from + hint, from + hint + 6) === key) return hint;
-    const place = input.latin1Slice(from, to).indexOf(key);
+    if (isKeyAt(input, from + hint, key)) return hint;
+    const place = input.toString('latin1', from, to).indexOf(key);
     if (place < 0) this.#fault(`no ${key} in ${input.toString('utf8', from, to)}`);
     return Math.max(place, 0);
   }
@@ -140,4 +144,10 @@ function numberAt(input: Buffer, at: number): number {
     if (!(digit >= 0 && digit <= 9)) return value;
     value = value * 10 + digit;
   }
+}
+
+function isKeyAt(input: Buffer, at: number, key: string): boolean {
+  for (let place = 0; place < key.length; place += 1)
+    if (input[at + place] !== key.charCodeAt(place)) return false;
+  return true;
 }

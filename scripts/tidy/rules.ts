@@ -45,7 +45,12 @@ export function importsOf(file: SourceFile): Import[] {
   const pattern = /^(?:import|export)\s+(type\s+)?([^'";]*?)\s*from\s+'(\.[^']*)'/gms;
   for (const match of file.text.matchAll(pattern)) {
     const names = match[2] ?? '';
-    const onlyTypes = /^\{[^}]*\}$/.test(names) && names.slice(1, -1).split(',').every((it) => /^\s*(type\s|$)/.test(it));
+    const onlyTypes =
+      /^\{[^}]*\}$/.test(names) &&
+      names
+        .slice(1, -1)
+        .split(',')
+        .every((it) => /^\s*(type\s|$)/.test(it));
     found.push({ path: resolve(file.path, match[3]!), isType: match[1] !== undefined || onlyTypes });
   }
   return found;
@@ -83,25 +88,37 @@ export function problemsOf(file: SourceFile): string[] {
     if (rule !== undefined) {
       const to = folderOf(path);
       const allowed = rule.code.includes(to) || (isType && rule.types?.includes(to) === true);
-      if (!allowed) problems.push(`${file.path}: ${folder} may not import ${isType ? 'the types of ' : ''}${path}`);
+      if (!allowed)
+        problems.push(`${file.path}: ${folder} may not import ${isType ? 'the types of ' : ''}${path}`);
     }
-    if (file.path.startsWith('web/') && path.startsWith('src/') && !(isType && path.startsWith('src/protocol/')))
+    if (
+      file.path.startsWith('web/') &&
+      path.startsWith('src/') &&
+      !(isType && path.startsWith('src/protocol/'))
+    )
       problems.push(`${file.path}: the pages may import only types of src/protocol, not ${path}`);
   }
   const code = withoutComments(file.text);
   if (file.path.startsWith('src/') && pure.has(folder))
-    for (const word of banned) if (word.test(code)) problems.push(`${file.path}: ${word.source} is not for ${folder}`);
-  if (/\.test\.ts$/.test(file.path) && /\b(?:t|test)\w*\.(?:only|skip|todo)\(/.test(code))
+    for (const word of banned)
+      if (word.test(code)) problems.push(`${file.path}: ${word.source} is not for ${folder}`);
+  if (file.path.endsWith('.test.ts') && /\b(?:t|test)\w*\.(?:only|skip|todo)\(/.test(code))
     problems.push(`${file.path}: a test is left out`);
   if (/https?:\/\/registry\./.test(file.text)) problems.push(`${file.path}: names a registry's address`);
-  if (/['"` ]\/(?:root|home|work)\/[a-z]/.test(code)) problems.push(`${file.path}: names a path of one machine`);
+  if (/['"` ]\/(?:root|home|work)\/[a-z]/.test(code))
+    problems.push(`${file.path}: names a path of one machine`);
   return problems;
 }
 
 /** Circles among imports that run; importing only types makes none. */
 export function cyclesOf(files: readonly SourceFile[]): string[] {
   const graph = new Map(
-    files.map((file) => [file.path, importsOf(file).filter((it) => !it.isType).map((it) => it.path)]),
+    files.map((file) => [
+      file.path,
+      importsOf(file)
+        .filter((it) => !it.isType)
+        .map((it) => it.path),
+    ]),
   );
   const done = new Set<string>();
   const cycles: string[] = [];

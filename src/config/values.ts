@@ -1,4 +1,4 @@
-import { StartError } from '../start-error.ts';
+import { StartError } from '../core/start-error.ts';
 import type { Key } from './keys.ts';
 
 /** A configuration that can't be: names the key, where it came from, and how to mend it. */

@@ -50,11 +50,6 @@ export class IdSource {
   }
 }
 
-/** The time inside a UUIDv7, in milliseconds since 1970. */
-export function timeOfId(id: string): number {
-  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
-}
-
 /** FNV-1a over the UTF-16 units: shards and id tables; the same on every node and version for ever. */
 export function hash32(text: string, seed = 0x811c9dc5): number {
   let hash = seed;

@@ -125,7 +125,7 @@ const packrOptions = {
   useToJSON: false,
   int64AsType: 'number',
 } as const;
-const packr = new Packr(packrOptions as object);
+const packr = new Packr(packrOptions);
 
 function decodeMsgpack(message: ArrayBuffer, isBinary: boolean): object {
   if (!isBinary) throw bad('kefu.msgpack.v1 takes binary frames only');

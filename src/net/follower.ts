@@ -166,7 +166,7 @@ export class Follower {
   }
 
   dropAll(): void {
-    for (const session of [...this.#subs.keys()]) this.drop(session);
+    for (const session of this.#subs.keys()) this.drop(session);
   }
 
   // ---- an agent's sessions

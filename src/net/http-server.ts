@@ -159,8 +159,8 @@ class Exchange {
       // What was sent ahead of reading the body would be taken for the next request: the connection ends instead.
       if (response.status >= 400 && !this.bodyEnded) this.#response.end(data, true);
       else if (response.status === 304 || response.status === 204) this.#response.endWithoutBody();
-      else if (headOnly) this.#response.endWithoutBody(Buffer.byteLength(data as string));
-      else this.#response.end(data as string);
+      else if (headOnly) this.#response.endWithoutBody(Buffer.byteLength(data));
+      else this.#response.end(data);
     });
     this.gone = true;
   }

@@ -93,7 +93,7 @@ export class Requests {
         group,
         channel: customer.channel,
         subject: request.subject ?? null,
-        attributes: (request.attributes ?? {}) as Attributes,
+        attributes: request.attributes ?? {},
       },
       askMs,
     );

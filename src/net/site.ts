@@ -106,7 +106,7 @@ async function metricsPage(options: SiteOptions): Promise<HttpResponse> {
     ),
   );
   const found = answers.filter((answer) => answer.status === 'fulfilled').map((answer) => answer.value);
-  const text = await AggregatorRegistry.aggregate(found as never).metrics();
+  const text = await AggregatorRegistry.aggregate(found).metrics();
   const counts = await options.countByState().catch(() => new Map<string, number>());
   const lines = ['waiting', 'chatting', 'transferring'].map(
     (state) => `kefu_sessions{state="${state}"} ${counts.get(state) ?? 0}`,

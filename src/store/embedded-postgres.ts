@@ -15,7 +15,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
-import { StartError } from '../start-error.ts';
+import { StartError } from '../core/start-error.ts';
 import { openPool, type DatabaseAddress } from './database.ts';
 
 /**
@@ -260,7 +260,7 @@ class Server {
         resolve();
       });
     });
-    child.stderr!.setEncoding('utf8').on('data', (text: string) => this.#read(text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => this.#read(text));
     const ready = (): boolean => {
       try {
         return (

@@ -403,7 +403,7 @@ function bounded<T>(clock: Clock, waitMs: number, query: () => PromiseLike<T>): 
       },
       (error: unknown) => {
         cancel();
-        reject(error as Error);
+        reject(error);
       },
     );
   });

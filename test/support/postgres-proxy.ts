@@ -46,7 +46,7 @@ export class PostgresProxy {
     let swallowing = false;
     client.on('data', (data) => {
       // A statement that is bound and run, not the connection's greeting.
-      if (this.#swallowNext && data.includes('kefu') === false && data.length > 200) {
+      if (this.#swallowNext && !data.includes('kefu') && data.length > 200) {
         this.#swallowNext = false;
         swallowing = true;
       }

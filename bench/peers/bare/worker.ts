@@ -131,7 +131,14 @@ async function fly(): Promise<void> {
     const rows = await sql.unsafe<{ held: number }[]>(statement, params, { prepare: true });
     if (rows[0]!.held !== shards.length) throw new Error('a fence did not hold');
     for (const { session, seq, data, say, from } of batch) {
-      const ack = { t: 'ack', ref: say.ref, session: say.session, id: say.id, seq, at: new Date().toISOString() };
+      const ack = {
+        t: 'ack',
+        ref: say.ref,
+        session: say.session,
+        id: say.id,
+        seq,
+        at: new Date().toISOString(),
+      };
       answer(from.worker, from.socket, JSON.stringify(ack));
       const event = `{"t":"event",${data.slice(1)}`;
       for (const { worker, socket } of session.sockets)

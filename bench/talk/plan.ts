@@ -1,0 +1,92 @@
+import { parseArgs } from 'node:util';
+
+/** What to measure, and how much of it. */
+export interface Plan {
+  readonly pairs: number;
+  readonly rounds: number;
+  readonly warmMs: number;
+  readonly runMs: number;
+  /** The open loop's. */
+  readonly rateMs: number;
+  readonly inFlight: readonly number[];
+  /** Messages a second of the open loop. */
+  readonly rate: number;
+  /** Connected customers of the memory figure. */
+  readonly crowd: number;
+  /** Also drive the bare peer, in turn with the node. */
+  readonly bare: boolean;
+  readonly parts: readonly Part[];
+}
+
+export const allParts = ['start', 'talk', 'stop', 'memory'] as const;
+export type Part = (typeof allParts)[number];
+
+const whole: Plan = {
+  pairs: 200,
+  rounds: 3,
+  warmMs: 1500,
+  runMs: 5000,
+  rateMs: 10_000,
+  inFlight: [1, 4, 16],
+  rate: 5000,
+  crowd: 15_000,
+  bare: false,
+  parts: allParts,
+};
+
+export const smoke: Plan = {
+  ...whole,
+  pairs: 5,
+  rounds: 1,
+  warmMs: 200,
+  runMs: 600,
+  rateMs: 600,
+  inFlight: [4],
+  rate: 200,
+  crowd: 40,
+};
+
+const usage = `npm run bench talk -- [--smoke] [--bare] [--only start,talk,stop,memory] [--json FILE]
+  [--pairs N] [--rounds N] [--seconds N] [--in-flight 1,4,16] [--rate N] [--crowd N]
+`;
+
+export function planOf(flags: readonly string[]): { plan: Plan; json: string | undefined } {
+  const { values } = parseArgs({
+    args: [...flags],
+    options: {
+      smoke: { type: 'boolean' },
+      bare: { type: 'boolean' },
+      only: { type: 'string' },
+      json: { type: 'string' },
+      pairs: { type: 'string' },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      'in-flight': { type: 'string' },
+      rate: { type: 'string' },
+      crowd: { type: 'string' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help === true) {
+    process.stdout.write(usage);
+    process.exit(0);
+  }
+  const base = values.smoke === true ? smoke : whole;
+  const number = (text: string | undefined, otherwise: number): number =>
+    text === undefined ? otherwise : Number(text);
+  const runMs = values.seconds === undefined ? base.runMs : Number(values.seconds) * 1000;
+  const parts = allParts.filter((part) => values.only === undefined || values.only.split(',').includes(part));
+  const plan: Plan = {
+    ...base,
+    pairs: number(values.pairs, base.pairs),
+    rounds: number(values.rounds, base.rounds),
+    runMs,
+    rateMs: values.seconds === undefined ? base.rateMs : runMs,
+    inFlight: values['in-flight']?.split(',').map(Number) ?? base.inFlight,
+    rate: number(values.rate, base.rate),
+    crowd: number(values.crowd, base.crowd),
+    bare: values.bare === true,
+    parts,
+  };
+  return { plan, json: values.json };
+}
