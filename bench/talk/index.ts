@@ -32,7 +32,7 @@ export async function measure(
   const rows: Row[] = [];
   const add = (more: readonly Row[]): void => {
     rows.push(...more);
-    progress(rows);
+    progress(more);
   };
   const dataDir = newDataDir();
   const load = new Helper<Order>(new URL('load-process.ts', import.meta.url));
@@ -67,7 +67,7 @@ export async function measure(
     load.close();
     removeDataDir(dataDir);
   }
-  if (plan.parts.includes('memory')) add(await memory(plan.crowd));
+  if (plan.parts.includes('memory')) add(await memory(plan.crowd, plan.stillSeconds));
   const work = talked?.work ?? { said: 0, acked: 0, delivered: 0, compared: 0, lastSeq: {} };
   const seqs = Object.values(work.lastSeq).reduce((sum, seq) => sum + seq, 0);
   const checksum =
@@ -78,7 +78,9 @@ export async function measure(
 
 export async function run(flags: readonly string[]): Promise<void> {
   const { plan, json } = planOf(flags);
-  const report = await measure(plan, (rows) => process.stderr.write(`${rows.at(-1)!.join(' | ')}\n`));
+  const report = await measure(plan, (rows) =>
+    process.stderr.write(`${rows.map((row) => row.join(' | ')).join('\n')}\n\n`),
+  );
   process.stdout.write(`\n${markdown(report.rows, [report.checksum])}`);
   if (json !== undefined)
     writeFileSync(json, `${JSON.stringify({ machine: machine(), plan, ...report }, null, 2)}\n`);

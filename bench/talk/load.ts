@@ -95,9 +95,14 @@ export async function openLoop(
   return { ...result!, maxBehindMs };
 }
 
-/** What was acked, session by session, and from which seq on. */
+/** What was acked and what was refused, session by session, and from which seq on. */
 export interface Told {
-  readonly sessions: Record<string, { readonly from: number; readonly acked: [id: string, seq: number][] }>;
+  readonly sessions: Record<string, ToldSession>;
+}
+export interface ToldSession {
+  readonly from: number;
+  readonly acked: [id: string, seq: number][];
+  readonly refused: string[];
 }
 
 /** Everybody talks until the last connection has ended. */
@@ -111,11 +116,13 @@ export async function talkUntilGone(pairs: Pairs, inFlight: number): Promise<Tol
         if (open === 0) resolve();
       };
   });
-  for (const { session, lastSeq } of pairs.sides) told.sessions[session] = { from: lastSeq, acked: [] };
+  for (const { session, lastSeq } of pairs.sides)
+    told.sessions[session] = { from: lastSeq, acked: [], refused: [] };
   pairs.tally.onAck = (side, number) => {
     told.sessions[side.session]!.acked.push([idOf(number), side.lastSeq]);
     if (!side.client.closed) side.say(performance.now());
   };
+  pairs.tally.onRefused = (side, number) => void told.sessions[side.session]!.refused.push(idOf(number));
   for (const side of pairs.sides)
     for (let count = 0; count < inFlight; count += 1) side.say(performance.now());
   await gone;

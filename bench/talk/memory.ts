@@ -8,10 +8,10 @@ import { pause } from './load.ts';
 const partMax = 7500;
 const settleSeconds = 60;
 
-export async function memory(crowd: number): Promise<readonly Row[]> {
+export async function memory(crowd: number, stillSeconds: number): Promise<readonly Row[]> {
   const dataDir = newDataDir();
   const node = await startBenchNode(dataDir);
-  const idle = await settled(node);
+  const idle = await settled(node, stillSeconds);
   const count = Math.ceil(crowd / partMax);
   const parts = Array.from(
     { length: count },
@@ -22,7 +22,7 @@ export async function memory(crowd: number): Promise<readonly Row[]> {
       part.ask<number>({ port: node.port, count: Math.floor(crowd / count), address: 10 + index }),
     ),
   );
-  const full = await settled(node);
+  const full = await settled(node, stillSeconds);
   const still = await Promise.all(parts.map((part) => part.ask<number>({ ask: 'connected' })));
   for (const part of parts) part.close();
   await node.stop();
@@ -42,9 +42,9 @@ export async function memory(crowd: number): Promise<readonly Row[]> {
 }
 
 /** Memory once it has stopped falling: nobody forces a collection, and garbage is not what a customer costs. */
-async function settled(node: BenchNode): Promise<number> {
+async function settled(node: BenchNode, stillSeconds: number): Promise<number> {
   let least = node.rssBytes();
-  for (let still = 0, seconds = 0; still < 5 && seconds < settleSeconds; seconds += 1) {
+  for (let still = 0, seconds = 0; still < stillSeconds && seconds < settleSeconds; seconds += 1) {
     await pause(1000);
     const now = node.rssBytes();
     still = now > least * 0.99 ? still + 1 : 0;

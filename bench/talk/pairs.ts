@@ -28,6 +28,7 @@ export async function openPairs(target: Target, port: number, count: number): Pr
     open: 0,
     latency: new Histogram(),
     onAck: () => undefined,
+    onRefused: undefined,
   };
   const sides = target === 'kefu' ? await openKefu(port, count, tally) : await openBare(port, count, tally);
   const timer = setInterval(() => {

@@ -13,6 +13,8 @@ export interface Plan {
   readonly rate: number;
   /** Connected customers of the memory figure. */
   readonly crowd: number;
+  /** Memory has settled when it did not fall for so long. */
+  readonly stillSeconds: number;
   /** Also drive the bare peer, in turn with the node. */
   readonly bare: boolean;
   readonly parts: readonly Part[];
@@ -30,6 +32,7 @@ const whole: Plan = {
   inFlight: [1, 4, 16],
   rate: 5000,
   crowd: 15_000,
+  stillSeconds: 8,
   bare: false,
   parts: allParts,
 };
@@ -44,6 +47,7 @@ export const smoke: Plan = {
   inFlight: [4],
   rate: 200,
   crowd: 40,
+  stillSeconds: 1,
 };
 
 const usage = `npm run bench talk -- [--smoke] [--bare] [--only start,talk,stop,memory] [--json FILE]

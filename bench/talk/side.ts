@@ -22,6 +22,8 @@ export interface Tally {
   latency: Histogram;
   /** What to do after each ack. */
   onAck: (side: Side, number: number) => void;
+  /** Takes `unavailable`, while the node is being stopped; at all other times it is a fault. */
+  onRefused: ((side: Side, number: number) => void) | undefined;
 }
 
 export const text = 'Is the blue one in stock in size 42, and when would it be here? 谢谢!';
@@ -87,7 +89,7 @@ export class Side {
     const second = input[from + 7];
     if (first === letterA && second === 0x63) this.#takeAck(input, from, to);
     else if (first === letterE && second === letterV) this.#takeEvent(input, from, to);
-    else if (first === letterE) this.#fault(input.toString('utf8', from, to));
+    else if (first === letterE) this.#takeError(input.toString('utf8', from, to));
   }
 
   #takeAck(input: Buffer, from: number, to: number): void {
@@ -115,6 +117,14 @@ export class Side {
     const event = JSON.parse(input.toString('utf8', from, to)) as { session: string; body: { text: string } };
     if (event.session !== this.session || event.body.text !== text)
       this.#fault('another message than was said');
+  }
+
+  #takeError(frame: string): void {
+    const { onRefused } = this.#tally;
+    const { ref, code } = JSON.parse(frame) as { ref?: number; code: string };
+    if (onRefused === undefined || ref === undefined || code !== 'unavailable') return this.#fault(frame);
+    this.#tally.open -= 1;
+    onRefused(this, ref);
   }
 
   #follow(seq: number, input: Buffer, from: number, to: number): void {

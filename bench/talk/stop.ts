@@ -1,7 +1,7 @@
 import type { Helper } from '../support/helper.ts';
 import { getAll, inParallel, startBenchNode, type BenchNode } from '../support/node.ts';
 import { none, type Row } from '../support/report.ts';
-import { pause, type Told } from './load.ts';
+import { pause, type Told, type ToldSession } from './load.ts';
 import type { Order } from './load-process.ts';
 
 /** SIGTERM while everybody talks; then the node is started again, and all that was acked must be there, once. */
@@ -16,9 +16,7 @@ export async function stopUnderLoad(
   const told = await talking;
   const again = await startBenchNode(node.dataDir);
   const sessions = Object.entries(told.sessions);
-  const counts = await inParallel(sessions, 4, ([session, { from, acked }]) =>
-    checkSession(again, session, from, acked),
-  );
+  const counts = await inParallel(sessions, 4, ([session, said]) => checkSession(again, session, said));
   const sum = (of: (count: { acked: number; there: number }) => number): string =>
     counts.reduce((total, count) => total + of(count), 0).toLocaleString('en');
   const rows: Row[] = [
@@ -41,8 +39,7 @@ interface Stored {
 async function checkSession(
   node: BenchNode,
   session: string,
-  from: number,
-  acked: readonly (readonly [id: string, seq: number])[],
+  { from, acked, refused }: ToldSession,
 ): Promise<{ acked: number; there: number }> {
   const events = await getAll<Stored>(node.port, `/v1/sessions/${session}/events?after=${from}`);
   const places = new Map<string, number>();
@@ -54,5 +51,7 @@ async function checkSession(
   for (const [id, seq] of acked)
     if (places.get(id) !== seq)
       throw new Error(`${id} of ${session} was acked as ${seq}, and is ${places.get(id) ?? 'lost'}`);
+  for (const id of refused)
+    if (places.has(id)) throw new Error(`${id} of ${session} was refused, and is there`);
   return { acked: acked.length, there: events.length };
 }

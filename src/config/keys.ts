@@ -15,13 +15,17 @@ export interface Key {
   readonly about: string;
 }
 
+const s = 1000;
+const day = 86_400 * s;
+
 type Bounded<K extends Key['kind']> = Key & { readonly kind: K };
 
 function count(value: number, about: string, min = 0, max = 1e9): Bounded<'count'> {
   return { kind: 'count', default: value, min, max, about };
 }
-function ms(value: number, about: string, min = 0): Bounded<'ms'> {
-  return { kind: 'ms', default: value, min, about };
+/** A timer's wait by default: above 24.8 days the runtime's timers would fire at once. */
+function ms(value: number, about: string, min = 0, max = 7 * day): Bounded<'ms'> {
+  return { kind: 'ms', default: value, min, max, about };
 }
 function bytes(value: number, about: string, min = 0): Bounded<'bytes'> {
   return { kind: 'bytes', default: value, min, about };
@@ -36,9 +40,6 @@ function choice<const C extends readonly string[]>(
 ): Bounded<'choice'> & { readonly choices: C } {
   return { kind: 'choice', default: choices[0]!, choices, about };
 }
-
-const s = 1000;
-const day = 86_400 * s;
 
 /** Keys without a section: the flags of the contract. */
 export const rootKeys = {
@@ -173,8 +174,8 @@ export const sections = {
       'The key that signs tokens, at least 32 characters; several, separated by commas: the first signs, all verify. Without it one is made and kept in the data directory.',
       { secret: true },
     ),
-    customer_token: ms(365 * day, 'How long a customer’s token is valid.', 60 * s),
-    agent_token: ms(12 * 3600 * s, 'How long an agent’s token is valid.', 60 * s),
+    customer_token: ms(365 * day, 'How long a customer’s token is valid.', 60 * s, 3650 * day),
+    agent_token: ms(12 * 3600 * s, 'How long an agent’s token is valid.', 60 * s, 3650 * day),
   },
   http: {
     origins: { kind: 'list', default: ['*'], about: 'Origins whose pages may call the API; * for all.' },
@@ -204,7 +205,7 @@ export const sections = {
     ttl: ms(20 * s, 'For clusters, which come with a later version.'),
   },
   archive: {
-    after: ms(30 * day, 'For the archive, which comes with a later version.'),
+    after: ms(30 * day, 'For the archive, which comes with a later version.', 0, 36_500 * day),
     every: ms(600 * s, 'For the archive, which comes with a later version.'),
   },
 } as const satisfies Record<string, Record<string, Key>>;

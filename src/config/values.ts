@@ -1,8 +1,12 @@
 import { StartError } from '../core/start-error.ts';
 import type { Key } from './keys.ts';
 
-/** A configuration that can't be: names the key, where it came from, and how to mend it. */
-export class ConfigError extends StartError {}
+/** A configuration that can't be: names the key, where it came from, and how to mend it. One line, whatever it quotes. */
+export class ConfigError extends StartError {
+  constructor(message: string) {
+    super(message.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' '));
+  }
+}
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 const sizes: Readonly<Record<string, number>> = {

@@ -1,4 +1,16 @@
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { StartError } from '../core/start-error.ts';
 
@@ -7,101 +19,77 @@ export interface DataDir {
   close(): Promise<void>;
 }
 
-interface Holder {
-  readonly pid: number;
-  /** When the process and the machine started: a number of a process is used again. */
-  readonly started: string;
-  readonly boot: string;
-}
-
-const attemptsMax = 20;
+/** Lets go; a process that dies lets go too, however it dies. */
+type Release = () => void;
 
 /**
- * Makes the directory where it is missing, and takes it for the life of this process. The lock is a file made
- * elsewhere and linked into place, which only one of many can do; one whose process is gone is moved away first, which
- * again only one can do.
+ * Makes the directory where it is missing, and takes it for the life of this process.
+ *
+ * The kernel holds the lock, not a file's content: it is gone with its process, so that there is nothing stale to
+ * judge after a crash, a reboot or when a process number is used again, and containers that share a volume see each
+ * other. A lock file that has to be found stale and replaced can always be replaced twice. `kefu.lock` stays where it
+ * is: removing it would let two processes lock two files of one name. What is in it is for people.
  */
 export async function openDataDir(directory: string): Promise<DataDir> {
   try {
-    // Others may pass through but not look: the embedded PostgreSQL runs as another user when we are root.
-    mkdirSync(directory, { recursive: true, mode: 0o711 });
+    // The embedded PostgreSQL runs as another user when we are root; it may pass through, but not look.
+    const mode = process.getuid?.() === 0 ? 0o711 : 0o700;
+    if (mkdirSync(directory, { recursive: true, mode }) !== undefined) chmodSync(directory, mode);
   } catch (error) {
     throw new StartError(`the data directory ${directory} can’t be made: ${(error as Error).message}`);
   }
-  const lock = join(directory, 'kefu.lock');
-  const mine = join(directory, `kefu.lock.${process.pid}.${process.hrtime.bigint()}`);
-  const self: Holder = { pid: process.pid, started: startOf(process.pid) ?? '', boot: bootId() };
+  const path = join(directory, 'kefu.lock');
+  let file: number;
   try {
-    writeFileSync(mine, JSON.stringify(self), { mode: 0o600 });
+    file = openSync(path, 'a+', 0o600);
   } catch (error) {
     throw new StartError(`the data directory ${directory} can’t be written: ${(error as Error).message}`);
   }
-  try {
-    for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
-      if (link(mine, lock)) return { close: async () => rmSync(lock, { force: true }) };
-      const holder = read(lock);
-      if (holder !== undefined && isAlive(holder)) {
-        throw new StartError(
-          `the data directory ${directory} is in use by another kefu (process ${holder.pid}): stop that one, or use another --data-dir`,
+  const release = lockByFile(file) ?? (await lockByName(directory));
+  if (release === undefined || release === 'taken') {
+    const holder = /^\d+/.exec(readFileSync(path, 'latin1'))?.[0];
+    closeSync(file);
+    const who = holder === undefined ? '' : ` (process ${holder})`;
+    throw new StartError(
+      `the data directory ${directory} is in use by another kefu${who}: stop that one, or use another --data-dir`,
+    );
+  }
+  ftruncateSync(file);
+  writeSync(file, `${process.pid}\n`);
+  return {
+    async close() {
+      release();
+      closeSync(file);
+    },
+  };
+}
+
+/**
+ * `flock` by the tool of that name, as Node has no call for it: the lock belongs to the open file, which the tool gets
+ * from us and which stays open here. Undefined where the tool is missing or the file system can't.
+ */
+function lockByFile(file: number): Release | 'taken' | undefined {
+  const { status } = spawnSync('flock', ['--exclusive', '--nonblock', '3'], {
+    stdio: ['ignore', 'ignore', 'ignore', file],
+  });
+  if (status === 0) return () => undefined;
+  return status === 1 ? 'taken' : undefined;
+}
+
+/** A socket in Linux's abstract namespace: a name only one process can have, which ends with it. Not across containers. */
+function lockByName(directory: string): Promise<Release | 'taken' | undefined> {
+  const { dev, ino } = statSync(directory, { bigint: true });
+  const name = createHash('sha256').update(`${dev} ${ino}`).digest('hex').slice(0, 32);
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => socket.destroy());
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve('taken');
+      else
+        reject(
+          new StartError(`the data directory ${directory} can’t be locked (${error.code}): install flock`),
         );
-      }
-      moveAway(lock, `${mine}.stale`, holder);
-    }
-    throw new StartError(`the lock ${lock} can’t be taken: remove it if no kefu uses this directory`);
-  } finally {
-    rmSync(mine, { force: true });
-  }
-}
-
-function link(from: string, to: string): boolean {
-  try {
-    linkSync(from, to);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
-}
-
-/** Takes a dead holder's lock out of the way; if a living one's was caught instead, it is put back. */
-function moveAway(lock: string, aside: string, dead: Holder | undefined): void {
-  try {
-    renameSync(lock, aside);
-  } catch {
-    return;
-  }
-  const moved = read(aside);
-  const isSame = moved?.pid === dead?.pid && moved?.started === dead?.started && moved?.boot === dead?.boot;
-  if (!isSame && moved !== undefined && isAlive(moved)) link(aside, lock);
-  unlinkSync(aside);
-}
-
-function read(path: string): Holder | undefined {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as Holder;
-  } catch {
-    return undefined;
-  }
-}
-
-function isAlive(holder: Holder): boolean {
-  return holder.boot === bootId() && startOf(holder.pid) === holder.started;
-}
-
-/** The process's start in the kernel's ticks; undefined when there is no such process, or only its remains. */
-function startOf(pid: number): string | undefined {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ').at(-1)!.split(' ');
-    return fields[0] === 'Z' ? undefined : fields[19];
-  } catch {
-    return undefined;
-  }
-}
-
-function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
-  } catch {
-    return '';
-  }
+    });
+    server.listen(`\0kefu-${name}`, () => resolve(() => void server.close()));
+    server.unref();
+  });
 }
