@@ -41,6 +41,7 @@ function CloseDialog({ chat, model }: { chat: Desk; model: SessionModel }) {
 }
 
 function Header({ model, held }: { model: SessionModel; held: boolean }) {
+  void version.value;
   const { customer, state, group, subject } = model.session;
   return (
     <header class="talk-head">

@@ -1,3 +1,4 @@
+import { version } from '../shared/chat.ts';
 import { useState } from 'preact/hooks';
 import { Avatar } from '../shared/avatar.tsx';
 import { ago, nameOf, preview } from '../shared/format.ts';
@@ -86,6 +87,8 @@ function Tabs() {
 }
 
 function Item({ chat, model }: { chat: Desk; model: SessionModel }) {
+  // A component that reads a signal is drawn anew only for signals: the model itself tells nobody.
+  void version.value;
   void now.value;
   const { customer } = model.session;
   const last = model.lastMessage();

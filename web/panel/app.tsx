@@ -94,6 +94,7 @@ function Menu({ canEnd, end }: { canEnd: boolean; end(): void }) {
 }
 
 function Header({ model, end }: { model: SessionModel | null; end(): void }) {
+  void version.value;
   const agent = model?.session.agent ?? null;
   const title = agent ? nameOf(agent) : (option('title') ?? p('title'));
   return (
