@@ -8,8 +8,16 @@ export async function startBrowser(): Promise<Browser> {
   const executablePath = findChromium();
   if (executablePath === undefined || !existsSync(executablePath))
     throw new Error('the browser tests need Chromium: apt-get install chromium, or set CHROMIUM_PATH');
-  const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run'];
-  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-quic', ...quiet] });
+  const quiet = [
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+    '--no-first-run',
+  ];
+  return chromium.launch({
+    executablePath,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', ...quiet],
+  });
 }
 
 export interface View {
@@ -18,7 +26,10 @@ export interface View {
   readonly errors: string[];
 }
 
-async function newPage(browser: Browser, options: { locale?: string; width?: number; height?: number }): Promise<View> {
+async function newPage(
+  browser: Browser,
+  options: { locale?: string; width?: number; height?: number },
+): Promise<View> {
   const { locale = 'en-US', width = 1280, height = 820 } = options;
   const context = await browser.newContext({ locale, viewport: { width, height } });
   context.setDefaultTimeout(15_000);

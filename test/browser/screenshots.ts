@@ -17,7 +17,10 @@ for (const [name, subject, text] of [
 ] as const) {
   const { body } = await http(node, 'POST', '/v1/visitors', { body: { name } });
   const opened = await http(node, 'POST', '/v1/sessions', { token: body.token, body: { subject } });
-  await http(node, 'POST', `/v1/sessions/${opened.body.id}/messages`, { token: body.token, body: { id: 'm1', body: text } });
+  await http(node, 'POST', `/v1/sessions/${opened.body.id}/messages`, {
+    token: body.token,
+    body: { id: 'm1', body: text },
+  });
 }
 const shop = await openShop(browser, node, { width: 1180, height: 780 });
 const { chat } = shop;

@@ -3,6 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
 import t from 'tap';
+import { http, login } from '../support/client.ts';
 import { startNode, type TestNode } from '../support/node.ts';
 import { bubbles, heard, openChat, openDesk, openShop, startBrowser, write } from './browser.ts';
 
@@ -64,7 +65,12 @@ t.test('two browsers talk, over a reload, a lost network, a transfer, an end and
   await chat.locator('.rating textarea').fill('quick and kind');
   await chat.locator('.rating .primary').click();
   await chat.locator('.thanks').waitFor();
-  await colleague.page.locator('.system', { hasText: '★' }).or(colleague.page.locator('.system', { hasText: '5' })).first().waitFor();
+  const admin = await login(node, 'admin');
+  const { body: list } = await http(node, 'GET', '/v1/sessions?state=closed', { token: admin.token });
+  const { body: log } = await http(node, 'GET', `/v1/sessions/${list.data[0].id}/events`, {
+    token: admin.token,
+  });
+  t.match(log.data.at(-1), { type: 'rated', score: 5, comment: 'quick and kind' });
   t.same([...desk.errors, ...shop.errors, ...colleague.errors], []);
   for (const view of [desk, shop, colleague]) await view.page.context().close();
 });
@@ -78,7 +84,9 @@ t.test('a picture that is sent is seen by the other side', async (t) => {
   );
   t.match(await shop.chat.locator('body').innerText(), /您好/, 'Chinese where the browser is');
   await write(shop.chat, '这个杯子有裂纹');
-  await shop.chat.locator('input[type=file]').setInputFiles({ name: '杯子.png', mimeType: 'image/png', buffer: png });
+  await shop.chat
+    .locator('input[type=file]')
+    .setInputFiles({ name: '杯子.png', mimeType: 'image/png', buffer: png });
   await shop.chat.locator('.picture img').first().waitFor();
   await desk.page.locator('.item').first().click();
   await desk.page.locator('.picture img').first().waitFor();
@@ -94,7 +102,7 @@ t.test('on a phone the desk shows the list, then the conversation, and the way b
   const item = desk.page.locator('.item', { hasText: 'From my phone' });
   await item.first().click();
   await heard(desk.page, 'From my phone');
-  const width = await desk.page.evaluate(() => document.documentElement.scrollWidth);
+  const width = await desk.page.evaluate<number>('document.documentElement.scrollWidth');
   t.ok(width <= 390, `no sideways scrolling (${width})`);
   await desk.page.getByRole('button', { name: 'Back to the list' }).click();
   await item.first().waitFor();
