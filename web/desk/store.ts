@@ -185,7 +185,10 @@ function enter(agent: Me, token: string): void {
         const seen = focused.value && model.id === selected.value;
         if (event.type === 'message' && event.from?.kind === 'customer' && !seen) chime();
       },
-      frame: (frame) => take(client, frame),
+      frame: (frame) => {
+        take(client, frame);
+        if (frame.t === 'ready') uploads.connected();
+      },
       stopped: (reason) => {
         if (reason === 'unauthorized') leave(true);
       },

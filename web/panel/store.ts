@@ -86,6 +86,7 @@ const client: ChatClient = new ChatClient({
     frame: (frame) => {
       if (frame.t === 'ready') void settle();
       if (frame.t === 'opened') current.value = frame.session.id;
+      if (frame.t === 'ready') chat.uploads.connected();
     },
     stopped: (reason) => {
       if (reason === 'unauthorized') void newVisitor();

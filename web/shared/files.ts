@@ -50,6 +50,8 @@ export interface Upload {
   name: string;
   /** The code of what went wrong; undefined while it runs. */
   failed?: string;
+  /** There was no connection: it goes on by itself when there is one. */
+  waiting?: boolean;
 }
 
 /**
@@ -85,7 +87,13 @@ export class Uploads {
     this.#changed();
   }
 
+  /** The connection is there, or there again. */
+  connected(): void {
+    for (const upload of this.items.filter((item) => item.waiting)) void this.#run(upload);
+  }
+
   async #run(upload: Upload): Promise<void> {
+    delete upload.waiting;
     this.#changed();
     try {
       if (upload.file.size > this.#client.limits.upload_bytes) throw new Refused('too_large', upload.name);
@@ -94,6 +102,12 @@ export class Uploads {
       this.discard(upload);
       this.#client.say(upload.session, body);
     } catch (error) {
+      if (error instanceof Refused && error.code === 'disconnected') {
+        upload.waiting = true;
+        // It may have come back while this failed.
+        if (this.#client.connection.link.name === 'ready') this.connected();
+        return;
+      }
       upload.failed = error instanceof Refused ? error.code : 'other';
       this.#changed();
     }
