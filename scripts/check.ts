@@ -1,8 +1,11 @@
 import { spawnSync } from 'node:child_process';
+import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** `npm run check`: everything that reads the code without running it. All of it runs; one failure is a failure. */
 const root = fileURLToPath(new URL('..', import.meta.url));
+const bin = join(root, 'node_modules/.bin');
+const env = { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}` };
 const checks: readonly (readonly [name: string, command: string, args: readonly string[]])[] = [
   ['types', 'tsc', ['--noEmit']],
   ['types of the pages', 'tsc', ['--noEmit', '-p', 'web/tsconfig.json']],
@@ -15,12 +18,11 @@ const checks: readonly (readonly [name: string, command: string, args: readonly 
 let failed = 0;
 for (const [name, command, args] of checks) {
   const start = performance.now();
-  const file = command.includes('/') ? command : `${root}node_modules/.bin/${command}`;
-  const run = spawnSync(file, args, { cwd: root, encoding: 'utf8' });
+  const run = spawnSync(command, args, { cwd: root, env, encoding: 'utf8' });
   const isOk = run.status === 0;
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   process.stdout.write(`${isOk ? 'ok    ' : 'FAILED'} ${name} (${seconds} s)\n`);
-  if (!isOk) process.stdout.write(`${run.stdout}${run.stderr}\n`);
+  if (!isOk) process.stdout.write(`${run.error?.message ?? ''}${run.stdout ?? ''}${run.stderr ?? ''}\n`);
   if (!isOk) failed += 1;
 }
 process.stdout.write(`\n${checks.length - failed} passed, ${failed} failed\n`);

@@ -1,10 +1,10 @@
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { resolve } from 'node:path';
 import { parse } from 'smol-toml';
 import { rootKeys, sections, type Key } from './config/keys.ts';
 import { helpText } from './config/help.ts';
+import { checkRelations, hostOf, objectsOf, type WhereOf } from './config/relations.ts';
 import { ConfigError, valueOf } from './config/values.ts';
 
 /** The configuration: flags win over KEFU_* variables, those over the TOML file, that over the defaults. */
@@ -38,6 +38,7 @@ export interface Config extends Omit<Sections, 'postgres'> {
   readonly postgres: { readonly url: string; readonly sharedBuffersBytes: number };
 }
 
+/** By `key` or `section.key`; `where` is what its source calls it. */
 type Given = Map<string, { readonly value: unknown; readonly where: string }>;
 
 /** Undefined when `--help` or `--version` was asked for and has been printed. Throws ConfigError. */
@@ -68,10 +69,13 @@ function fromFlags(argv: readonly string[]): Given {
   const given: Given = new Map();
   for (let index = 0; index < argv.length; index += 1) {
     const [flag = '', inline] = argv[index]!.split(/=(.*)/s, 2);
-    const name = flag.replace(/^--/, '').replaceAll('-', '_');
+    // Not shown: it may be a URL with a password that has lost its flag.
+    if (!flag.startsWith('--'))
+      throw new ConfigError(`argument ${index + 1}: a flag starts with --; see --help`);
+    const name = flag.slice(2).replaceAll('-', '_');
     const key = flagKeys.get(name);
-    if (!flag.startsWith('--') || key === undefined || flag.includes('_'))
-      throw new ConfigError(`${flag || '""'}: there is no such flag; see --help`);
+    if (key === undefined || flag.includes('_'))
+      throw new ConfigError(`${flag}: there is no such flag; see --help`);
     if (key.kind === 'flag' && inline === undefined) {
       given.set(name, { value: true, where: flag });
       continue;
@@ -104,7 +108,7 @@ function fromEnvironment(env: Readonly<Record<string, string | undefined>>): Giv
     const name = names.get(variable);
     if (name === undefined)
       throw new ConfigError(`${variable}: there is no such setting; see docs/configuration.md`);
-    given.set(name, { value, where: variable });
+    put(given, name, value, variable);
   }
   return given;
 }
@@ -135,10 +139,20 @@ function fromFile({ value, where }: { value: unknown; where: string }): Given {
     for (const [key, inner] of Object.entries(entry)) {
       if (!Object.hasOwn(keys, key))
         throw new ConfigError(`${path}: there is no key ${name}.${key}; see docs/configuration.md`);
-      given.set(`${name}.${key}`, { value: inner, where: `${path}: ${name}.${key}` });
+      put(given, `${name}.${key}`, inner, `${path}: ${name}.${key}`);
     }
   }
   return given;
+}
+
+/** One entry of a source, under the first of its names. */
+function put(given: Given, path: string, value: unknown, where: string): void {
+  const [section = '', name = ''] = path.split('.');
+  const to = (sections as Record<string, Record<string, Key>>)[section]?.[name]?.same ?? path;
+  const other = given.get(to);
+  if (other !== undefined)
+    throw new ConfigError(`${where}: the same as ${other.where}; leave one of them out`);
+  given.set(to, { value, where });
 }
 
 function camel(name: string): string {
@@ -164,84 +178,21 @@ function assemble(given: Given): Config {
       ),
     ]),
   ) as unknown as Sections;
+  const whereOf: WhereOf = (path) => given.get(path)?.where ?? path;
   const text = root as Record<string, string>;
   const dataDir = resolve(text['data_dir']!);
   const { postgres, ...others } = built;
   const config: Config = {
     ...others,
-    host: hostOf(text['host']!, root.demo),
+    host: hostOf(text['host']!, root.demo, whereOf('host')),
     port: root.port,
     dataDir,
     workers: Number(root.workers) === 0 ? availableParallelism() : root.workers,
-    objectsDir: objectsOf(text['objects']!, dataDir),
+    objectsDir: objectsOf(text['objects']!, dataDir, whereOf('objects')),
     nodeId: text['node_id']!,
     demo: root.demo,
     postgres: { url: text['postgres']!, sharedBuffersBytes: postgres.sharedBuffers },
   };
-  check(config, text);
+  checkRelations(config, text, whereOf);
   return config;
-}
-
-const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
-
-function hostOf(host: string, demo: boolean): string {
-  if (!demo) return host === '' ? '0.0.0.0' : host;
-  if (host === '') return '127.0.0.1';
-  if (loopback.test(host)) return host;
-  throw new ConfigError(
-    `--demo: everybody knows its passwords, so it does not listen on ${host}; leave --host out`,
-  );
-}
-
-function objectsOf(url: string, dataDir: string): string {
-  if (url === '') return join(dataDir, 'objects');
-  if (url.startsWith('s3:'))
-    throw new ConfigError('--objects: S3 comes with a later version; use file:///DIR, or leave it out');
-  try {
-    return fileURLToPath(url);
-  } catch {
-    throw new ConfigError(`--objects: ${JSON.stringify(url).slice(0, 80)} is not a URL like file:///DIR`);
-  }
-}
-
-/** What no single key can know. */
-function check(config: Config, root: Record<string, string>): void {
-  const { tls, nodeId, postgres, auth, http, limits } = config;
-  if (root['data_dir'] === '')
-    throw new ConfigError('--data-dir: a folder must be named; leave it out for ./data');
-  if (root['nats'] !== '')
-    throw new ConfigError('--nats: clusters come with a later version; leave --nats out');
-  if (!/^[a-z0-9][a-z0-9_-]{0,31}$/.test(nodeId))
-    throw new ConfigError('--node-id: 1 to 32 of a to z, 0 to 9, - and _, and a letter or digit first');
-  if (postgres.url !== '' && !/^postgres(?:ql)?:\/\//.test(postgres.url))
-    throw new ConfigError(
-      '--postgres: its value is not a URL like postgres://USER:PASSWORD@HOST:5432/DATABASE',
-    );
-  if ((tls.cert === '') !== (tls.key === ''))
-    throw new ConfigError('tls.cert and tls.key: give both, or none');
-  for (const [key, file] of Object.entries(tls)) {
-    if (file !== '' && !isFile(file)) throw new ConfigError(`tls.${key}: there is no readable file ${file}`);
-  }
-  if (auth.tokenKey !== '' && auth.tokenKey.split(',').some((key) => Buffer.byteLength(key) < 32))
-    throw new ConfigError('auth.token_key: each key must have 32 bytes or more');
-  for (const origin of http.origins) {
-    // As browsers write it, or it would never match; apps have schemes of their own.
-    if (origin !== '*' && !/^[a-z][a-z0-9+.-]*:\/\/[^\s/?#A-Z]+$/.test(origin))
-      throw new ConfigError(
-        `http.origins: ${JSON.stringify(origin).slice(0, 80)} is not an origin like https://shop.example.com, or *`,
-      );
-  }
-  if (limits.outputBytes < limits.frameBytes)
-    throw new ConfigError(
-      'limits.output_bytes: must not be below limits.frame_bytes, or no large event gets through',
-    );
-}
-
-function isFile(path: string): boolean {
-  try {
-    accessSync(path, constants.R_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }

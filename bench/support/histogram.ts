@@ -8,7 +8,7 @@ export class Histogram {
 
   add(ms: number): void {
     const us = Math.min(Math.max(ms * 1000, 0), 2 ** 31 - 1) | 0;
-    const shift = Math.max(0, 26 - Math.clz32(us));
+    const shift = Math.max(0, 25 - Math.clz32(us));
     this.#counts[shift * 64 + (us >>> shift)]! += 1;
     this.count += 1;
   }

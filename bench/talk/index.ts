@@ -68,12 +68,14 @@ export async function measure(
     removeDataDir(dataDir);
   }
   if (plan.parts.includes('memory')) add(await memory(plan.crowd, plan.stillSeconds));
-  const work = talked?.work ?? { said: 0, acked: 0, delivered: 0, compared: 0, lastSeq: {} };
-  const seqs = Object.values(work.lastSeq).reduce((sum, seq) => sum + seq, 0);
+  const work = talked?.work;
+  const seqs = Object.values(work?.lastSeq ?? {}).reduce((sum, seq) => sum + seq, 0);
   const checksum =
-    `said = acked = delivered = ${work.delivered}, each in order; the last seqs add up to ${seqs} for both sides ` +
-    `and for the node; ${work.compared} messages compared as a whole`;
-  return { rows, messages: work.delivered, checksum, results: talked?.results ?? {} };
+    work === undefined
+      ? 'nothing was said'
+      : `said = acked = delivered = ${work.delivered}, each in order; the last seqs add up to ${seqs} for both ` +
+        `sides and for the node; ${work.compared} messages compared as a whole`;
+  return { rows, messages: work?.delivered ?? 0, checksum, results: talked?.results ?? {} };
 }
 
 export async function run(flags: readonly string[]): Promise<void> {

@@ -137,10 +137,13 @@ async function settle(pairs: Pairs): Promise<void> {
   const isOpen = (): boolean => tally.open > 0 || tally.acked !== tally.delivered;
   while (isOpen() && performance.now() < until) await pause(2);
   failOnFaults(pairs);
-  if (isOpen())
-    throw new Error(
-      `said ${tally.said}, acked ${tally.acked}, delivered ${tally.delivered}: some never came`,
-    );
+  if (!isOpen()) return;
+  const stuck = pairs.sides.filter((side) => side.open > 0);
+  const which = stuck.slice(0, 4).map((it) => `${it.session} (${it.open} after ${it.lastSeq})`);
+  throw new Error(
+    `said ${tally.said}, acked ${tally.acked}, delivered ${tally.delivered}: some never came, ` +
+      `to ${stuck.length} sockets: ${which.join(', ')}`,
+  );
 }
 
 function failOnFaults({ tally }: Pairs): void {

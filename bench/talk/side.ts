@@ -55,6 +55,8 @@ export class Side {
   readonly #start: string;
   readonly #end: string;
   lastSeq: number;
+  /** Said and not acked. */
+  open = 0;
   #ackPlaces = { ref: 11, seq: 0 };
   #eventSeqPlace = 0;
 
@@ -80,6 +82,7 @@ export class Side {
     sentAtMs[number & sentAtMask] = dueMs;
     this.#tally.said += 1;
     this.#tally.open += 1;
+    this.open += 1;
     this.client.sendFrame(this.#start + number + this.#middle + number + this.#end);
   }
 
@@ -103,6 +106,7 @@ export class Side {
     tally.latency.add(performance.now() - sentAtMs[number & sentAtMask]!);
     tally.acked += 1;
     tally.open -= 1;
+    this.open -= 1;
     tally.onAck(this, number);
   }
 
@@ -124,6 +128,7 @@ export class Side {
     const { ref, code } = JSON.parse(frame) as { ref?: number; code: string };
     if (onRefused === undefined || ref === undefined || code !== 'unavailable') return this.#fault(frame);
     this.#tally.open -= 1;
+    this.open -= 1;
     onRefused(this, ref);
   }
 

@@ -1,7 +1,7 @@
 /** House rules about what a file may say and import; docs: style in CONTRIBUTING.md. Pure, so that they are tested. */
 
 /** What each folder of src may import of ours. `types`: only as types. */
-const table: Readonly<Record<string, { code: readonly string[]; types?: readonly string[] }>> = {
+export const importTable: Readonly<Record<string, { code: readonly string[]; types?: readonly string[] }>> = {
   core: { code: ['core'] },
   rules: { code: ['core', 'rules'] },
   protocol: { code: ['core', 'protocol'], types: ['rules'] },
@@ -9,7 +9,7 @@ const table: Readonly<Record<string, { code: readonly string[]; types?: readonly
   cluster: { code: ['core', 'protocol', 'cluster'], types: ['actors'] },
   store: { code: ['core', 'protocol', 'actors', 'store'], types: ['rules'] },
   net: { code: ['core', 'protocol', 'rules', 'actors', 'net'] },
-  config: { code: ['core', 'config', '.'] },
+  config: { code: ['core', 'config'], types: ['.'] },
 };
 
 /** Folders that the simulator must be able to run: no time, timers, chance or wires of their own. */
@@ -23,8 +23,13 @@ const banned = [
   /\bMath\.random\b/,
   /\bperformance\.now\b/,
   /\bprocess\.hrtime\b/,
-  /from '(?:node:|postgres|nats|uWebSockets)/,
+  /\bAbortSignal\.timeout\b/,
+  /\b(?:randomUUID|getRandomValues)\b/,
+  /(?:from|import|import\() ?'(?:node:|postgres|@?nats|uWebSockets|pino)/,
 ];
+
+/** A condition, as in `skip: !isRoot && 'why'`, is no leaving out. */
+const leftOut = [/\b(?:t|test)\w*\.(?:only|skip|todo)\(/, /\b(?:only|skip|todo): true\b/];
 
 export const linesMax = 500;
 
@@ -53,6 +58,9 @@ export function importsOf(file: SourceFile): Import[] {
         .every((it) => /^\s*(type\s|$)/.test(it));
     found.push({ path: resolve(file.path, match[3]!), isType: match[1] !== undefined || onlyTypes });
   }
+  // Those without a `from`: for the effect alone, or at run time.
+  for (const match of file.text.matchAll(/(?:^import\s*|\bimport\(\s*)'(\.[^']*)'/gm))
+    found.push({ path: resolve(file.path, match[1]!), isType: false });
   return found;
 }
 
@@ -78,10 +86,10 @@ function withoutComments(text: string): string {
 /** One line for each rule that the file breaks. */
 export function problemsOf(file: SourceFile): string[] {
   const problems: string[] = [];
-  const lines = file.text.split('\n').length;
+  const lines = file.text.replace(/\n$/, '').split('\n').length;
   if (lines > linesMax) problems.push(`${file.path}: ${lines} lines, ${linesMax} at most`);
   const folder = folderOf(file.path);
-  const rule = file.path.startsWith('src/') ? table[folder] : undefined;
+  const rule = file.path.startsWith('src/') ? importTable[folder] : undefined;
   if (file.path.startsWith('src/') && folder !== '.' && rule === undefined)
     problems.push(`${file.path}: the import table does not know the folder ${folder}`);
   for (const { path, isType } of importsOf(file)) {
@@ -102,10 +110,17 @@ export function problemsOf(file: SourceFile): string[] {
   if (file.path.startsWith('src/') && pure.has(folder))
     for (const word of banned)
       if (word.test(code)) problems.push(`${file.path}: ${word.source} is not for ${folder}`);
-  if (file.path.endsWith('.test.ts') && /\b(?:t|test)\w*\.(?:only|skip|todo)\(/.test(code))
+  if (file.path.endsWith('.test.ts') && leftOut.some((pattern) => pattern.test(code)))
     problems.push(`${file.path}: a test is left out`);
-  if (/https?:\/\/registry\./.test(file.text)) problems.push(`${file.path}: names a registry's address`);
-  if (/['"` ]\/(?:root|home|work)\/[a-z]/.test(code))
+  return [...problems, ...strayAddresses({ path: file.path, text: code })];
+}
+
+/** What a file of any kind may not say: whose machine it was written on, or where its packages came from. */
+export function strayAddresses(file: SourceFile): string[] {
+  const problems: string[] = [];
+  if (/https?:\/\/(?:registry|npm)\.(?!npmjs\.org\/?["'])/.test(file.text))
+    problems.push(`${file.path}: names a registry’s address`);
+  if (/(?:^|['"`\s=(])\/(?:root|home|work|Users)\/[A-Za-z]/m.test(file.text))
     problems.push(`${file.path}: names a path of one machine`);
   return problems;
 }

@@ -197,8 +197,12 @@ class SessionActor implements Actor<SessionMessage> {
       if (seq > (this.#committed?.lastSeq ?? 0)) continue;
       const found = this.#options.history.range(this.#id, seq - 1, seq, 1);
       if (found instanceof Promise) {
+        // What was read is used, not read again: it does not come into memory by being read.
         return found.then(
-          () => this.#sayAgain(places.slice(index), who, fromJson, id, body, from),
+          ([event]) => {
+            if (event?.sender === who.id && event.id === id) return this.#sayRepeat(event, from);
+            return this.#sayAgain(places.slice(index + 1), who, fromJson, id, body, from);
+          },
           (error: unknown) => this.#refuse(from, toRefusal(error)),
         );
       }

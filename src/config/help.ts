@@ -12,6 +12,8 @@ export function helpText(): string {
     'npm start -- [flags]',
     `  ${'--config FILE.toml'.padEnd(20)} Any key of docs/configuration.md.`,
     ...flags,
+    `  ${'--help'.padEnd(20)} This.`,
+    `  ${'--version'.padEnd(20)} The version.`,
     '',
     'Every flag is also KEFU_ and its name, as in KEFU_DATA_DIR; every key KEFU_SECTION_KEY.',
     '',
@@ -56,8 +58,31 @@ const kinds: Readonly<Record<Key['kind'], string>> = {
   choice: 'choice',
 };
 
+/** What the value may be: its kind, and its bounds where it has any that matter. */
+function kindOf(key: Key): string {
+  if (key.choices !== undefined) return key.choices.join(', ');
+  const show = key.kind === 'ms' ? duration : key.kind === 'bytes' ? size : String;
+  const { min = 0, max = Infinity } = key;
+  // A billion is only there to keep numbers sane.
+  const top = max >= 1e9 && key.kind === 'count' ? Infinity : max;
+  if (min > 0 && top < Infinity) return `${kinds[key.kind]}, ${show(min)} to ${show(top)}`;
+  if (top < Infinity) return `${kinds[key.kind]}, at most ${show(top)}`;
+  return min > 0 ? `${kinds[key.kind]}, at least ${show(min)}` : kinds[key.kind];
+}
+
+/** The part of the page between these is made from the keys. */
+const marks = { start: '<!-- keys: start -->', end: '<!-- keys: end -->' } as const;
+
+/** A page of docs with its tables made anew; what people wrote around them stays. */
+export function withKeyTables(page: string): string {
+  const start = page.indexOf(marks.start);
+  const end = page.indexOf(marks.end);
+  if (start < 0 || end < start) throw new Error(`the page lacks the marks ${marks.start} and ${marks.end}`);
+  return `${page.slice(0, start)}${marks.start}\n\n${keyTables()}\n${page.slice(end)}`;
+}
+
 /** The tables of docs/configuration.md. */
-export function keyTables(): string {
+function keyTables(): string {
   const lines: string[] = [
     '## Flags',
     '',
@@ -67,7 +92,7 @@ export function keyTables(): string {
   lines.push('| `--config FILE.toml` | `KEFU_CONFIG` | text | – | A TOML file with any key of this page. |');
   for (const [name, key] of Object.entries(rootKeys as Record<string, Key>))
     lines.push(
-      `| \`${key.flag}\` | \`KEFU_${name.toUpperCase()}\` | ${kinds[key.kind]} | ${shown(key)} | ${key.about} |`,
+      `| \`${key.flag}\` | \`KEFU_${name.toUpperCase()}\` | ${kindOf(key)} | ${shown(key)} | ${key.about} |`,
     );
   for (const [section, keys] of Object.entries(sections as Record<string, Record<string, Key>>)) {
     lines.push(
@@ -78,9 +103,10 @@ export function keyTables(): string {
       '| --- | --- | --- | --- | --- |',
     );
     for (const [name, key] of Object.entries(keys)) {
-      const kind = key.choices === undefined ? kinds[key.kind] : key.choices.join(', ');
       const variable = `KEFU_${section.toUpperCase()}_${name.toUpperCase()}`;
-      lines.push(`| \`${section}.${name}\` | \`${variable}\` | ${kind} | ${shown(key)} | ${key.about} |`);
+      lines.push(
+        `| \`${section}.${name}\` | \`${variable}\` | ${kindOf(key)} | ${shown(key)} | ${key.about} |`,
+      );
     }
   }
   return `${lines.join('\n')}\n`;

@@ -8,6 +8,8 @@ export interface Key {
   readonly min?: number;
   readonly max?: number;
   readonly choices?: readonly string[];
+  /** Whose other name this is: in TOML a table `[postgres]` leaves no room for a key `postgres`. */
+  readonly same?: string;
   /** Never shown in an error. */
   readonly secret?: boolean;
   /** The command-line flag, where there is one. */
@@ -167,6 +169,7 @@ export const sections = {
     read_wait: ms(5 * s, 'How long a read waits for the database; then it gets `unavailable`.', 100),
   },
   postgres: {
+    url: text('The same as `--postgres`, for the TOML file.', { secret: true, same: 'postgres' }),
     shared_buffers: bytes(128 * 2 ** 20, 'Memory of the embedded PostgreSQL’s buffer cache.', 2 ** 20),
   },
   auth: {

@@ -28,7 +28,8 @@ export function valueOf(key: Key, given: unknown, where: string): string | numbe
   };
   switch (key.kind) {
     case 'text':
-      return typeof given === 'string' ? given : refuse('a text');
+      // No path, name or URL has control characters; a zero byte would make file calls throw later.
+      return typeof given === 'string' && !/\p{Cc}/u.test(given) ? given : refuse('a text of one line');
     case 'choice': {
       const { choices = [] } = key;
       return typeof given === 'string' && choices.includes(given)

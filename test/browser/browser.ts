@@ -56,7 +56,7 @@ export async function openChat(page: Page): Promise<Frame> {
   await button.waitFor();
   if ((await button.getAttribute('aria-expanded')) === 'false') await button.click();
   const element = await page.locator('iframe').first().elementHandle();
-  const frame = await element!.contentFrame();
+  const frame = await element.contentFrame();
   await frame!.locator('textarea').waitFor();
   return frame!;
 }

@@ -8,7 +8,7 @@ import {
   visitor,
   type Encoding,
 } from '../support/client.ts';
-import { startNode, type TestNode } from '../support/node.ts';
+import { newDataDir, startNode, type TestNode } from '../support/node.ts';
 
 let node: TestNode;
 t.setTimeout(120_000);
@@ -153,6 +153,26 @@ t.test(
     for (const client of [agent, again, anew, beyond, curious]) client.close();
   },
 );
+
+t.test('a repeat is known however old it is, in memory or not, and after a restart', async (t) => {
+  const dataDir = newDataDir();
+  const env = { KEFU_LIMITS_MESSAGES_PER_SECOND: '0', KEFU_LIMITS_IN_FLIGHT: '1000' };
+  let other = await startNode({ env, dataDir });
+  const customer = await customerWithSession(other);
+  const { session, token } = customer;
+  const first = await customer.say(session, 'first');
+  await Promise.all(Array.from({ length: 700 }, (_, n) => customer.say(session, `m${n}`)));
+  t.match(await customer.say(session, 'first'), { t: 'ack', seq: first.seq, repeat: true });
+  t.match(await customer.say(session, 'm350'), { t: 'ack', repeat: true });
+  t.match(await customer.say(session, 'new'), { t: 'ack', seq: 703 });
+  await other.kill();
+  other = await startNode({ env, dataDir });
+  const again = await Client.hello(other.wsUrl, token, { resume: { [session]: 703 } });
+  t.match(await again.say(session, 'first'), { t: 'ack', seq: first.seq, repeat: true });
+  t.match(await again.say(session, 'newer'), { t: 'ack', seq: 704 });
+  t.same([...customer.faults, ...again.faults], []);
+  await other.remove();
+});
 
 t.test('history goes back page by page', async (t) => {
   const customer = await customerWithSession(node);

@@ -1,0 +1,77 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Config } from '../config.ts';
+import { ConfigError } from './values.ts';
+
+/** Where a key’s value came from: `--port`, `KEFU_PORT` or `FILE.toml: port`. */
+export type WhereOf = (path: string) => string;
+
+const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
+
+export function hostOf(host: string, demo: boolean, where: string): string {
+  if (!demo) return host === '' ? '0.0.0.0' : host;
+  if (host === '') return '127.0.0.1';
+  if (loopback.test(host)) return host;
+  throw new ConfigError(
+    `${where}: everybody knows the passwords of --demo, so it does not listen on ${host}; leave one of them out`,
+  );
+}
+
+export function objectsOf(url: string, dataDir: string, where: string): string {
+  if (url === '') return join(dataDir, 'objects');
+  if (url.startsWith('s3:'))
+    throw new ConfigError(`${where}: S3 comes with a later version; use file:///DIR, or leave it out`);
+  try {
+    return fileURLToPath(url);
+  } catch {
+    // What another kind of URL holds before its @ is a secret.
+    const shown = JSON.stringify(url.replace(/\/\/.*@/, '//…@')).slice(0, 80);
+    throw new ConfigError(`${where}: ${shown} is not a URL like file:///DIR`);
+  }
+}
+
+/** What no single key can know. */
+export function checkRelations(config: Config, root: Record<string, string>, whereOf: WhereOf): void {
+  const { tls, nodeId, postgres, auth, http, limits } = config;
+  if (root['data_dir'] === '')
+    throw new ConfigError(`${whereOf('data_dir')}: a folder must be named; leave it out for ./data`);
+  if (root['nats'] !== '')
+    throw new ConfigError(`${whereOf('nats')}: clusters come with a later version; leave --nats out`);
+  if (!/^[a-z0-9][a-z0-9_-]{0,31}$/.test(nodeId))
+    throw new ConfigError(
+      `${whereOf('node_id')}: ${JSON.stringify(nodeId).slice(0, 80)} is not 1 to 32 of a to z, 0 to 9, - and _, a letter or digit first`,
+    );
+  if (postgres.url !== '' && !/^postgres(?:ql)?:\/\//.test(postgres.url))
+    throw new ConfigError(
+      `${whereOf('postgres')}: its value is not a URL like postgres://USER:PASSWORD@HOST:5432/DATABASE`,
+    );
+  if ((tls.cert === '') !== (tls.key === ''))
+    throw new ConfigError('tls.cert and tls.key: give both, or none');
+  for (const [key, file] of Object.entries(tls)) {
+    if (file !== '' && !isFile(file))
+      throw new ConfigError(`${whereOf(`tls.${key}`)}: there is no readable file ${JSON.stringify(file)}`);
+  }
+  if (auth.tokenKey !== '' && auth.tokenKey.split(',').some((key) => Buffer.byteLength(key) < 32))
+    throw new ConfigError(`${whereOf('auth.token_key')}: each key must have 32 bytes or more`);
+  for (const origin of http.origins) {
+    // As browsers write it, or it would never match; apps have schemes of their own.
+    if (origin !== '*' && !/^[a-z][a-z0-9+.-]*:\/\/[^\s/?#A-Z]+$/.test(origin))
+      throw new ConfigError(
+        `${whereOf('http.origins')}: ${JSON.stringify(origin).slice(0, 80)} is not an origin like https://shop.example.com, or *`,
+      );
+  }
+  if (limits.outputBytes < limits.frameBytes)
+    throw new ConfigError(
+      'limits.output_bytes: must not be below limits.frame_bytes, or no large event gets through',
+    );
+}
+
+function isFile(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
