@@ -1,12 +1,12 @@
-import { KefuError, toRefusal } from '../core/errors.ts';
+import { isOutcomeUnknown, KefuError, toRefusal } from '../core/errors.ts';
 import type { IdSource } from '../core/ids.ts';
 import type { SessionView } from '../protocol/session-view.ts';
-import type { Actor as Sender } from '../rules/session.ts';
 import type { Actor, ActorKind, Context, Reply } from './engine/types.ts';
 import {
   customerKind,
   sessionKind,
   type CustomerMessage,
+  type Holder,
   type Opened,
   type OpenRequest,
 } from './messages.ts';
@@ -37,6 +37,8 @@ class CustomerActor implements Actor<CustomerMessage> {
   readonly #context: Context<CustomerMessage>;
   #open: string | null = null;
   #lastAgent: string | null = null;
+  /** False while it is not known whether the last opening came to be. */
+  #settled = true;
 
   constructor(options: CustomerOptions, context: Context<CustomerMessage>) {
     this.#options = options;
@@ -72,15 +74,14 @@ class CustomerActor implements Actor<CustomerMessage> {
 
   async #openOne(message: OpenRequest): Promise<Opened> {
     if (this.#open !== null) {
-      const who: Sender = { kind: 'customer', ...message.customer };
-      const session = await this.#context.system
-        .ref(sessionKind, this.#open)
-        .ask<SessionView>({ type: 'view', who }, askMs);
-      if (session.state !== 'closed') return { session, existed: true };
-      this.#lastAgent = session.agent?.id ?? this.#lastAgent;
+      const session = await this.#present(this.#open, message);
+      this.#settled = true;
+      if (session !== undefined && session.state !== 'closed') return { session, existed: true };
+      this.#lastAgent = session?.agent?.id ?? this.#lastAgent;
     }
     const id = this.#options.ids.next();
     this.#open = id;
+    this.#settled = false;
     const session = await this.#context.system.ref(sessionKind, id).ask<SessionView>(
       {
         type: 'open',
@@ -94,13 +95,37 @@ class CustomerActor implements Actor<CustomerMessage> {
       },
       askMs,
     );
+    this.#settled = true;
     return { session, existed: false };
   }
 
-  /** Whether it was opened may be unclear: the next request begins with a look at the tables. */
+  /**
+   * The session that was opened, as far as it is known; undefined when it never came to be. One whose opening is still
+   * on its way to the database is neither: another must not be opened beside it.
+   */
+  async #present(id: string, { customer }: OpenRequest): Promise<SessionView | undefined> {
+    const ref = this.#context.system.ref(sessionKind, id);
+    try {
+      return await ref.ask<SessionView>({ type: 'view', who: { kind: 'customer', ...customer } }, askMs);
+    } catch (error) {
+      if (!(error instanceof KefuError) || error.code !== 'not_found') throw error;
+    }
+    const { state } = await ref.ask<Holder>({ type: 'holder' }, askMs);
+    if (state === 'closed') return undefined;
+    throw new KefuError('unavailable', 'the last request to open a session is still on its way', {
+      retryAfterMs: 500,
+    });
+  }
+
   #failed(error: unknown, reply: Reply | undefined): void {
     if (!(error instanceof KefuError)) throw error;
+    // No answer: what was asked for is kept in mind, and looked at by the next request.
+    if (isOutcomeUnknown(error)) return;
     reply?.fail(toRefusal(error));
-    this.#context.stop();
+    if (error.code !== 'unavailable') this.#context.stop();
+  }
+
+  mayPassivate(): boolean {
+    return this.#settled;
   }
 }
