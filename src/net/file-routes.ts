@@ -59,7 +59,11 @@ export class FileRoutes {
     if (!participates) throw new KefuError('not_participant', 'you are not a participant of this session');
     if (view.state === 'closed') throw new KefuError('invalid_transition', 'the session is closed');
     const announced = Number(request.header('content-length'));
-    if (uploadBytes > 0 && announced > uploadBytes) throw tooLarge(uploadBytes);
+    if (uploadBytes > 0 && announced > uploadBytes) {
+      // Read to its end and dropped: a client that is still sending would not hear the answer.
+      if (announced <= 8 * uploadBytes) for await (const _piece of request.stream(0));
+      throw tooLarge(uploadBytes);
+    }
     if (this.#uploads >= uploadsMax)
       throw new KefuError('busy', 'too many uploads at once', { retryAfterMs: 500 });
     this.#uploads += 1;

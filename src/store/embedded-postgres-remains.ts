@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { StartError } from '../core/start-error.ts';
 
@@ -16,8 +16,7 @@ const steps = [
  * they work, which is the cluster's folder for the postmaster and for all its children: a number in a file may be
  * anybody's by now. Children that outlive their postmaster hold its shared memory, and no new one would start.
  */
-export async function endRemains(cluster: string): Promise<void> {
-  if (!existsSync(join(cluster, 'postmaster.pid'))) return;
+export async function endRemains(cluster: string, socketFile: string): Promise<void> {
   const folder = realpathSync(cluster);
   let isOver = processesIn(folder).length === 0;
   for (const [signal, waitMs] of steps) {
@@ -34,8 +33,9 @@ export async function endRemains(cluster: string): Promise<void> {
     throw new StartError(
       `an earlier PostgreSQL of ${cluster} (process ${pid}) does not end: stop it by hand`,
     );
-  // Its number may be that of a process that nobody has reaped, or of another one by now; PostgreSQL would give up on that.
-  rmSync(join(cluster, 'postmaster.pid'), { force: true });
+  // The number in its files may be that of a process that nobody has reaped, or of another one by now; PostgreSQL would
+  // give up on that.
+  for (const file of [join(cluster, 'postmaster.pid'), `${socketFile}.lock`]) rmSync(file, { force: true });
 }
 
 /** The number in postmaster.pid, and whether that server says that it is ready. */

@@ -9,6 +9,7 @@ import type { PostgresUser } from './embedded-postgres-user.ts';
 export interface ServerOptions {
   readonly binaries: string;
   readonly cluster: string;
+  readonly socketFile: string;
   readonly settings: Readonly<Record<string, string>>;
   readonly user: PostgresUser;
   readonly log: Logger;
@@ -89,7 +90,7 @@ export class PostgresServer {
 
   /** Started again with a wait that grows, and given up when it never lasts. */
   async #again(): Promise<void> {
-    const { cluster, log, onExit } = this.#options;
+    const { cluster, socketFile, log, onExit } = this.#options;
     while (!this.#stopping) {
       onExit();
       const now = performance.now();
@@ -105,7 +106,7 @@ export class PostgresServer {
       ]);
       if (this.#stopping) return;
       try {
-        await endRemains(cluster);
+        await endRemains(cluster, socketFile);
         if (this.#stopping) return;
         await this.start();
         if (!this.#stopping) log.warn('PostgreSQL is back');

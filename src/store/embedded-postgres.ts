@@ -61,11 +61,12 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   const socketDir = chooseSocketDir(cluster);
   const user = choosePostgresUser(binaries, [dataDir, dirname(socketDir)], cluster);
   const exists = checkCluster(cluster);
-  if (exists) await endRemains(cluster);
+  const socketFile = join(socketDir, `.s.PGSQL.${port}`);
+  if (exists) await endRemains(cluster, socketFile);
   else makeCluster(binaries, cluster, user);
   if (socketDir !== cluster) makeSocketDir(socketDir, user);
   const settings = settingsOf(socketDir, options.sharedBuffersBytes);
-  const server = new PostgresServer({ binaries, cluster, settings, user, log, onExit });
+  const server = new PostgresServer({ binaries, cluster, socketFile, settings, user, log, onExit });
   const stop = async (): Promise<void> => {
     await server.stop();
     if (socketDir !== cluster) removeSocketDir(socketDir);

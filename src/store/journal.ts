@@ -322,14 +322,16 @@ export class PostgresJournal implements Journal {
   async #lookUp(sql: Sql, items: readonly Item[]): Promise<void> {
     const firsts = items.map(({ request }) => ({ session: request.session, seq: request.events[0]!.seq }));
     const rows = await bounded(this.#options.clock, this.#options.limits.commitWaitMs, () =>
-      sql.unsafe<{ session: string; seq: number }[]>(
-        `select e.session::text, e.seq from unnest($1::text::uuid[], $2::text::int[]) f (session, seq)
+      sql.unsafe<{ session: string; seq: number; data: string }[]>(
+        `select e.session::text, e.seq, e.data::text from unnest($1::text::uuid[], $2::text::int[]) f (session, seq)
          join events e on e.session = f.session and e.seq = f.seq`,
         [`{${firsts.map((it) => it.session).join(',')}}`, `{${firsts.map((it) => it.seq).join(',')}}`],
       ),
     );
-    const there = new Set(rows.map((row) => `${row.session}:${row.seq}`));
-    const isIn = (item: Item): boolean => there.has(`${item.request.session}:${item.request.events[0]!.seq}`);
+    // By the event itself: in its place there may be one of a new owner, who has overtaken us.
+    const there = new Map(rows.map((row) => [`${row.session}:${row.seq}`, row.data]));
+    const isIn = ({ request: { session, events } }: Item): boolean =>
+      there.get(`${session}:${events[0]!.seq}`) === events[0]!.json;
     const oldestMs = this.#options.clock.nowMs() - this.#options.limits.commitWaitMs;
     this.#flight = undefined;
     this.#committed(items.filter(isIn));

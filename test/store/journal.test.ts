@@ -252,6 +252,31 @@ t.test('a commit whose answer is lost is looked up, and acked once', async (t) =
   await owner.journal.close(1000);
 });
 
+t.test('a commit whose answer is lost is not acked for a new owner’s event in its place', async (t) => {
+  const session = ids.next();
+  const old = new Owner(await takeAll([session], 'old'));
+  await old.journal.start();
+  await old.load(session);
+  const owner = new Owner(await takeAll([session], 'new'));
+  await owner.journal.start();
+  await owner.load(session);
+  const id = owner.say(session);
+  await until('the new owner’s commit', () => owner.acked.length === 1);
+  const before = proxy.swallowed;
+  proxy.swallow();
+  old.say(session);
+  await until('the answer to be lost', () => proxy.swallowed > before);
+  await until('the outcome', () => old.unsettled === 0);
+  t.same(old.acked, []);
+  t.equal(old.failed.length, 1);
+  t.same(
+    (await stored(session)).map((row) => row.id),
+    [id],
+  );
+  await old.journal.close(0);
+  await owner.journal.close(1000);
+});
+
 t.test('a new owner waits for the old one’s transaction, and sees what it wrote', async (t) => {
   const session = ids.next();
   const old = new Owner(await takeAll([session], 'old'));
