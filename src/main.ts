@@ -24,10 +24,10 @@ async function main(): Promise<void> {
   let node: Node | undefined;
   let stopping = false;
   const stop = (code: number): void => {
-    // A second signal means now.
-    if (stopping) process.exit(code === 0 ? 130 : code);
+    // A second signal means now: without taking the threads down one by one, which an open uWebSockets.js app aborts.
+    if (stopping) process.kill(process.pid, 'SIGKILL');
     stopping = true;
-    setTimeout(() => process.exit(1), exitWithinMs).unref();
+    setTimeout(() => process.kill(process.pid, 'SIGKILL'), exitWithinMs).unref();
     void (async () => {
       await starting?.catch(() => undefined);
       await node?.stop();

@@ -80,8 +80,8 @@ export async function startNode(config: Config, failed: (reason: string) => void
       log: (level, text) => log[level](text),
       escalate: failed,
     });
-    await supervisor.start();
     undo.push(() => supervisor.stop(stopDeadlineMs));
+    await supervisor.start();
     undo.push(startChores(sql, lock, failed, (error, what) => log.warn({ err: error }, what)));
     const scheme = config.tls.cert === '' ? 'http' : 'https';
     const shownHost = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host;

@@ -1,0 +1,82 @@
+import t from 'tap';
+import { runRefused, startNode } from '../support/node.ts';
+import { Talkers } from './talkers.ts';
+import { crashEnv, postgresProcesses, signalAll } from './world.ts';
+
+t.setTimeout(120_000);
+
+t.test('SIGTERM under load ends with 0 within 10 s, and nothing acked is lost', async (t) => {
+  const node = await startNode({ env: crashEnv });
+  const talkers = await Talkers.start(node, 8);
+  await talkers.untilAcked(300);
+  talkers.down();
+  const asked = performance.now();
+  t.equal(await node.stop(), 0);
+  const ms = performance.now() - asked;
+  t.ok(ms < 10_000, `${Math.round(ms)} ms`);
+  const again = await startNode({ env: crashEnv, dataDir: node.dataDir });
+  talkers.up(again);
+  await talkers.untilAcked(200);
+  t.same(await talkers.check(), []);
+  talkers.stop();
+  await again.remove();
+});
+
+t.test('a stop that hangs with the database is over within 10 s', async (t) => {
+  const node = await startNode({ env: crashEnv });
+  const talkers = await Talkers.start(node, 4);
+  await talkers.untilAcked(100);
+  talkers.down();
+  const pids = postgresProcesses(node);
+  signalAll(pids, 'SIGSTOP');
+  const asked = performance.now();
+  await node.stop();
+  const ms = performance.now() - asked;
+  t.ok(ms < 10_500, `${Math.round(ms)} ms`);
+  t.notMatch(node.logs(), /Assertion failed/, 'it ended, and did not abort');
+  for (const pid of pids) signalIfThere(pid, 'SIGCONT');
+  talkers.stop();
+  await node.remove();
+});
+
+t.test('a second signal ends the node at once', async (t) => {
+  const node = await startNode({ env: crashEnv });
+  const talkers = await Talkers.start(node, 4);
+  await talkers.untilAcked(100);
+  talkers.down();
+  // With a database that hangs the first one takes its time.
+  const pids = postgresProcesses(node);
+  signalAll(pids, 'SIGSTOP');
+  node.signal('SIGTERM');
+  const asked = performance.now();
+  node.signal('SIGINT');
+  const code = await node.exited;
+  t.ok(performance.now() - asked < 2000);
+  t.ok(code === 130 || code === null, `exit code ${code}; null: by the signal itself`);
+  t.notMatch(node.logs(), /Assertion failed/, 'it ended, and did not abort');
+  for (const pid of pids) signalIfThere(pid, 'SIGCONT');
+  talkers.stop();
+  await node.remove();
+});
+
+t.test('a second node on the same data directory or port is refused with one clear line', async (t) => {
+  const node = await startNode({ env: crashEnv });
+  const here = await runRefused(['--demo', '--port', '0', '--data-dir', node.dataDir]);
+  t.equal(here.code, 1);
+  t.match(here.output, /^kefu: the data directory .* is in use by another kefu \(process \d+\)/);
+  t.equal(here.output.trim().split('\n').length, 1);
+  const other = `${node.dataDir}/other`;
+  const busy = await runRefused(['--demo', '--port', String(node.port), '--data-dir', other]);
+  t.equal(busy.code, 1);
+  t.match(busy.output, /^kefu: port \d+ of 127.0.0.1 is in use/);
+  t.equal(busy.output.trim().split('\n').length, 1);
+  await node.remove();
+});
+
+function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // Ended with the node.
+  }
+}
