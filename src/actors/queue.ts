@@ -200,11 +200,14 @@ class QueueActor implements Actor<QueueMessage> {
     const mine = item !== undefined && item.agent === message.agent;
     if (mine) item.agent = undefined;
     if (message.status !== undefined) this.#agents.set(message.agent, message.status);
-    else if (message.outcome !== 'assigned')
+    // Also after a status: it may have been overtaken by a report that was sent later.
+    if (message.outcome !== 'assigned')
       this.#context.system.ref(agentKind, message.agent).tell({ type: 'report', group: this.#group });
+    // It has room and still says no: asked again at once it would only say so again.
+    const rests = message.outcome === 'unknown' || (message.status !== undefined && isFree(message.status));
     if (message.outcome === 'assigned' || message.outcome === 'refused') {
       if (mine && this.#list.remove(message.session) !== undefined) this.#changed();
-    } else if (mine && message.outcome === 'unknown') {
+    } else if (mine && rests) {
       item.resting = true;
       this.#changed();
     }
@@ -312,6 +315,8 @@ class QueueActor implements Actor<QueueMessage> {
 
   #reconcile(now: number): void {
     this.#reconciledAtMs = now;
+    for (const { id, online } of this.#agents.values())
+      if (online) this.#context.system.ref(agentKind, id).tell({ type: 'report', group: this.#group });
     if (this.#reconciling) return;
     this.#reconciling = true;
     const group = this.#group;

@@ -162,7 +162,10 @@ t.test(
         await world.system.shutdown();
       },
     );
-    await fc.assert(property, { numRuns: Number(process.env['ASSIGNMENT_RUNS'] ?? 60), endOnFailure: true });
+    // A failure prints both: SEED=… SEED_PATH=… node test/actors/assignment.test.ts plays it again.
+    const { SEED: seed, SEED_PATH: path = '0', ASSIGNMENT_RUNS: runs = '60' } = process.env;
+    const again = seed === undefined ? {} : { seed: Number(seed), path };
+    await fc.assert(property, { numRuns: Number(runs), endOnFailure: true, ...again });
     t.ok(assigned > 100, `${assigned} assignments`);
   },
 );
