@@ -281,7 +281,7 @@ async function listen(): Promise<void> {
     threads: start.threads,
     origins: config.http.origins,
     metricsOpen: config.metrics.open,
-    ready: () => journal.ready,
+    ready,
     countByState: () => sessions.countByState(),
     rejected: (code) => metrics.rejected.inc({ code }),
     crash: process.env['KEFU_TEST_HOOKS'] === '1' ? crashOnPurpose : undefined,
@@ -304,6 +304,21 @@ async function listen(): Promise<void> {
       resolve();
     });
   });
+}
+
+const probeWaitMs = 2000;
+
+/** Whether commits go through: the journal has a connection, and the database answers now. */
+async function ready(): Promise<boolean> {
+  if (!journal.ready) return false;
+  const late = new Promise<false>((resolve) => clock.after(probeWaitMs, () => resolve(false)));
+  const answers = reader
+    .query((sql) => sql`select 1`)
+    .then(
+      () => true,
+      () => false,
+    );
+  return (await Promise.race([answers, late])) && journal.ready;
 }
 
 function crashOnPurpose(): void {

@@ -24,6 +24,6 @@ export const tooLong = refusal(
 );
 export const journalGone = refusal(
   'unavailable',
-  'the database can’t be reached; try again with the same id',
+  'nothing can be committed just now; try again with the same id',
   1000,
 );

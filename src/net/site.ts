@@ -16,7 +16,7 @@ export interface SiteOptions {
   readonly origins: readonly string[];
   readonly metricsOpen: boolean;
   /** Whether commits go through. */
-  readonly ready: () => boolean;
+  readonly ready: () => Promise<boolean>;
   readonly countByState: () => Promise<Map<string, number>>;
   readonly rejected: (code: string) => void;
   /** For the crash tests only. */
@@ -78,12 +78,7 @@ function openRoute(
     case '/healthz':
       return { status: 200, body: { status: 'ok' } };
     case '/readyz':
-      if (options.ready()) return { status: 200, body: { status: 'ready' } };
-      return errorResponse({
-        code: 'unavailable',
-        message: 'the database can’t be reached',
-        retryAfterMs: 1000,
-      });
+      return readiness(options);
     case '/metrics':
       if (request.isLoopback || options.metricsOpen) return metricsPage(options);
       return errorResponse({ code: 'forbidden', message: 'metrics are open on loopback; see metrics.open' });
@@ -96,6 +91,11 @@ function openRoute(
     default:
       return undefined;
   }
+}
+
+async function readiness(options: SiteOptions): Promise<HttpResponse> {
+  if (await options.ready()) return { status: 200, body: { status: 'ready' } };
+  return errorResponse({ code: 'unavailable', message: 'the database can’t be reached', retryAfterMs: 1000 });
 }
 
 async function metricsPage(options: SiteOptions): Promise<HttpResponse> {
