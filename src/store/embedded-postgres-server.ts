@@ -45,6 +45,8 @@ export class PostgresServer {
     const command = user.command(join(binaries, 'postgres'), ['-D', cluster, ...given], 'INT');
     const child = spawn(command.file, command.args, {
       ...command.options,
+      // A session of its own: Ctrl-C on our terminal is not for it, or it would end before we have committed the rest.
+      detached: true,
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.#child = child;
