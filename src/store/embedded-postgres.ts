@@ -39,6 +39,8 @@ export interface EmbeddedPostgres {
 export interface EmbeddedOptions {
   readonly dataDir: string;
   readonly sharedBuffersBytes: number;
+  /** How many connections will be opened at most, for all threads; default and least: 200. */
+  readonly connectionsMax?: number;
   readonly log: Logger;
   /** It has ended by itself, and is being started again. */
   readonly onExit: () => void;
@@ -47,6 +49,7 @@ export interface EmbeddedOptions {
 const major = 18;
 const port = 5432;
 const database = 'kefu';
+const connectionsLeast = 200;
 const initdbWaitMs = 60_000;
 /** A Unix socket's path may have 107 bytes; its file's name has up to 20 of them with PostgreSQL's lock beside it. */
 const socketDirMax = 85;
@@ -65,7 +68,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   if (exists) await endRemains(cluster, socketFile);
   else makeCluster(binaries, cluster, user);
   if (socketDir !== cluster) makeSocketDir(socketDir, user);
-  const settings = settingsOf(socketDir, options.sharedBuffersBytes);
+  const settings = settingsOf(socketDir, options);
   const server = new PostgresServer({ binaries, cluster, socketFile, settings, user, log, onExit });
   const stop = async (): Promise<void> => {
     await server.stop();
@@ -190,14 +193,14 @@ function removeSocketDir(path: string): void {
   }
 }
 
-function settingsOf(socketDir: string, sharedBuffersBytes: number): Readonly<Record<string, string>> {
+function settingsOf(socketDir: string, options: EmbeddedOptions): Readonly<Record<string, string>> {
   return {
     listen_addresses: '',
     unix_socket_directories: socketDir,
     unix_socket_permissions: '0700',
     port: String(port),
-    max_connections: '200',
-    shared_buffers: `${Math.ceil(sharedBuffersBytes / 8192)}`,
+    max_connections: String(Math.max(connectionsLeast, options.connectionsMax ?? 0)),
+    shared_buffers: `${Math.ceil(options.sharedBuffersBytes / 8192)}`,
     fsync: 'on',
     synchronous_commit: 'on',
     full_page_writes: 'on',

@@ -388,6 +388,22 @@ t.test(
   },
 );
 
+t.test('a machine of many cores gets as many connections as its workers need', async (t) => {
+  const dataDir = newDataDir();
+  const log = pino({ level: 'silent' });
+  for (const [given, expected] of [
+    [undefined, '200'],
+    [7, '200'],
+    [324, '324'],
+  ] as const) {
+    const more = given === undefined ? {} : { connectionsMax: given };
+    const options = { dataDir, sharedBuffersBytes, log, onExit: () => undefined, ...more };
+    const embedded = await startEmbeddedPostgres(options);
+    t.same(await query(embedded.address, 'show max_connections'), [{ max_connections: expected }]);
+    await embedded.stop();
+  }
+});
+
 t.test('a signal to our whole process group, as by Ctrl-C on a terminal, is not for it', async (t) => {
   const dataDir = newDataDir();
   const embedded = await start(dataDir);

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { Packr } from 'msgpackr';
 import type { TestNode } from './node.ts';
 
@@ -96,7 +97,7 @@ export class Client {
     const at = new Error('no such frame in time');
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        at.message += `; the last ones: ${JSON.stringify(this.frames.slice(-4))}`;
+        at.message += `; the last ones: ${inspect(this.frames.slice(-4), { depth: 4 })}`;
         reject(at);
       }, deadlineMs);
       this.#waiters.push({
