@@ -11,7 +11,7 @@ const checks: readonly (readonly [name: string, command: string, args: readonly 
   ['types of the pages', 'tsc', ['--noEmit', '-p', 'web/tsconfig.json']],
   ['lint', 'oxlint', ['--type-aware', '--deny-warnings', 'src', 'test', 'bench', 'scripts', 'web']],
   ['house rules', process.execPath, ['scripts/tidy/index.ts']],
-  ['format', 'prettier', ['--check', '--log-level', 'warn', '.']],
+  ['format', 'prettier', ['--check', '--cache', '--log-level', 'warn', '.']],
   ['dead code', 'knip', []],
 ];
 
