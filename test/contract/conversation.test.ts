@@ -118,8 +118,9 @@ t.test(
       code: 'forbidden',
     });
     await first.ask({ t: 'presence', state: 'away' });
+    const again = second.next((frame) => frame.t === 'assigned' && frame.session.id === session);
     t.match(await second.ask({ t: 'transfer', session, to: { group: 'support' } }), { t: 'ok' });
-    const back = await second.next((frame) => frame.t === 'assigned' && frame.session.id === session);
+    const back = await again;
     t.equal(back.session.agent.id, second.id);
     for (const client of [first, second, customer]) client.close();
   },
@@ -211,8 +212,9 @@ t.test('one who waits is told its place, and moves up as others are served', asy
   const place = await last.seen((frame) => frame.t === 'queue');
   t.equal(place.ahead, place.position - 1);
   t.ok(place.position >= 3);
+  const moved = last.next((frame) => frame.t === 'queue');
   await customers[0]!.ask({ t: 'close', session: customers[0]!.session });
-  t.equal((await last.next((frame) => frame.t === 'queue')).position, place.position - 1);
+  t.equal((await moved).position, place.position - 1);
   for (const customer of customers) {
     if (customer !== customers[0]) await customer.ask({ t: 'close', session: customer.session });
     customer.close();
