@@ -7,6 +7,9 @@ import { StartError } from './core/start-error.ts';
 /** Whatever happens, the process is gone by then. */
 const exitWithinMs = 9_500;
 
+/** The same signal again within this is its echo. */
+const echoMs = 300;
+
 function fail(message: string): never {
   process.stderr.write(`kefu: ${message}\n`);
   process.exit(1);
@@ -23,10 +26,18 @@ async function main(): Promise<void> {
   if (config === undefined) return;
   let node: Node | undefined;
   let stopping = false;
-  const stop = (code: number): void => {
-    // A second signal means now: without taking the threads down one by one, which an open uWebSockets.js app aborts.
-    if (stopping) process.kill(process.pid, 'SIGKILL');
+  let stoppingSince = 0;
+  let asked: string | undefined;
+  const stop = (code: number, by: string): void => {
+    if (stopping) {
+      // npm hands its own signal on, so one that was sent to all of us comes twice: that is not a second one.
+      if (by === asked && Date.now() - stoppingSince < echoMs) return;
+      // A second signal means now: without taking the threads down one by one, which an open uWebSockets.js app aborts.
+      process.kill(process.pid, 'SIGKILL');
+    }
     stopping = true;
+    stoppingSince = Date.now();
+    asked = by;
     setTimeout(() => process.kill(process.pid, 'SIGKILL'), exitWithinMs).unref();
     void (async () => {
       await starting?.catch(() => undefined);
@@ -34,11 +45,11 @@ async function main(): Promise<void> {
       process.exit(code);
     })();
   };
-  process.on('SIGTERM', () => stop(0));
-  process.on('SIGINT', () => stop(0));
+  process.on('SIGTERM', () => stop(0, 'SIGTERM'));
+  process.on('SIGINT', () => stop(0, 'SIGINT'));
   const starting = startNode(config, (reason) => {
     process.stderr.write(`kefu: ${reason}\n`);
-    stop(1);
+    stop(1, 'failure');
   });
   try {
     node = await starting;

@@ -99,6 +99,8 @@ async function openDatabase(config: Config, undo: (() => Promise<void> | void)[]
   const embedded = await startEmbeddedPostgres({
     dataDir: config.dataDir,
     sharedBuffersBytes: config.postgres.sharedBuffersBytes,
+    // Each worker's readers and journal, and some for the main thread and whoever looks in.
+    connectionsMax: config.workers * (config.store.connections + 1) + 20,
     log,
     onExit: () => log.error('PostgreSQL has ended; it is started again'),
   });
