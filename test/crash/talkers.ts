@@ -7,7 +7,7 @@ import type { TestNode } from '../support/node.ts';
  * and must agree with what each was told.
  */
 const lanes = 4;
-/** An answer may take no longer, whatever has failed. */
+/** An answer may take no longer, whatever has failed; but for a commit that the database neither takes nor refuses. */
 const silenceMaxMs = 6000;
 
 interface Told {
@@ -25,6 +25,10 @@ export class Talkers {
   slowestMs = 0;
   reconnects = 0;
   running = true;
+  /** While the database hangs a commit's outcome is not known, and nothing is said of it (docs/protocol.md). */
+  mayBeSilent = false;
+  /** What was not answered: it is in the log once, or not at all. */
+  unanswered = 0;
   /** Settles while the node is up. */
   gate: Promise<void> = Promise.resolve();
   readonly #tokens: string[] = [];
@@ -186,6 +190,10 @@ class Person {
       const answer = await Promise.race([said.catch(() => ({ t: 'silence' })), this.#closed]);
       // Cut off before the answer: it may have happened or not, so the same again.
       if (answer === undefined) continue;
+      if (answer.t === 'silence' && this.#all.mayBeSilent) {
+        this.#all.unanswered += 1;
+        return;
+      }
       this.#all.slowestMs = Math.max(this.#all.slowestMs, performance.now() - asked);
       if (answer.t === 'ack') this.#all.acked.push({ session, id, seq: answer.seq });
       else if (['unavailable', 'busy'].includes(answer.code))
