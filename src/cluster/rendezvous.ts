@@ -1,0 +1,36 @@
+import { hash32, shardCount } from '../core/ids.ts';
+
+/** Who may own shards, and how much of them. */
+export interface Candidate {
+  /** The name that outlives restarts: a node that comes back gets the same shards back. */
+  readonly node: string;
+  readonly workers: number;
+}
+
+/**
+ * Weighted rendezvous hashing: every node computes the same owner of each shard from the same members, and a member
+ * that comes or goes moves only its own share. Returns the node by shard; empty when there are no members.
+ */
+export function placeShards(members: readonly Candidate[]): string[] {
+  if (members.length === 0) return [];
+  const owners: string[] = [];
+  for (let shard = 0; shard < shardCount; shard += 1) {
+    let best = members[0]!;
+    let bestScore = -Infinity;
+    for (const member of members) {
+      const score = scoreOf(member, shard);
+      if (score > bestScore || (score === bestScore && member.node < best.node)) {
+        best = member;
+        bestScore = score;
+      }
+    }
+    owners.push(best.node);
+  }
+  return owners;
+}
+
+/** -weight / ln(h) with h in (0, 1): the share of each member is its weight's share of the sum. */
+function scoreOf({ node, workers }: Candidate, shard: number): number {
+  const h = (hash32(`${shard} ${node}`) + 1) / (2 ** 32 + 1);
+  return -workers / Math.log(h);
+}
