@@ -60,6 +60,8 @@ export interface Beat extends Member {
   readonly hears: readonly ProcessId[];
   /** Generations that it has given up: who finds its own here begins the next one. */
   readonly dead: readonly Generation[];
+  /** The last one: this process ends. */
+  readonly gone: boolean;
 }
 
 /** A lossy broadcast between the main threads of all nodes. */

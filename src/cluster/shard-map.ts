@@ -1,41 +1,49 @@
 import { shardCount } from '../core/ids.ts';
 
+/** No thread: the shard is nobody's as far as is known, or on its way. */
+export const nobody = -1;
+
 /**
- * Which worker thread owns each shard, and under which epoch: one picture for all threads of a node, in shared
- * memory, written by the main thread alone. Epochs change only before a new owner starts.
+ * Which thread of which node has each shard, under which epoch, and until when this node may act for its own: one
+ * picture for all threads of a node, in shared memory, written by the main thread alone. Threads are numbers into a
+ * list that main tells the workers of before it uses a number here. What a worker owns itself it knows first hand.
  */
 export class ShardMap {
   readonly buffer: SharedArrayBuffer;
-  readonly #owners: Int32Array;
+  readonly #threads: Int32Array;
   readonly #epochs: Int32Array;
+  /** Microseconds of the monotonic clock. */
+  readonly #validUntil: BigInt64Array;
 
-  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(shardCount * 8)) {
-    this.buffer = buffer;
-    this.#owners = new Int32Array(buffer, 0, shardCount);
-    this.#epochs = new Int32Array(buffer, shardCount * 4, shardCount);
+  constructor(buffer?: SharedArrayBuffer) {
+    this.buffer = buffer ?? new SharedArrayBuffer(8 + shardCount * 8);
+    this.#validUntil = new BigInt64Array(this.buffer, 0, 1);
+    this.#threads = new Int32Array(this.buffer, 8, shardCount);
+    this.#epochs = new Int32Array(this.buffer, 8 + shardCount * 4, shardCount);
+    if (buffer === undefined) this.#threads.fill(nobody);
   }
 
-  ownerOf(shard: number): number {
-    return this.#owners[shard]!;
+  threadOf(shard: number): number {
+    return Atomics.load(this.#threads, shard);
   }
 
   epochOf(shard: number): number {
     return Atomics.load(this.#epochs, shard);
   }
 
-  shardsOf(worker: number): number[] {
-    const shards: number[] = [];
-    for (let shard = 0; shard < shardCount; shard += 1)
-      if (this.#owners[shard] === worker) shards.push(shard);
-    return shards;
+  set(shard: number, thread: number, epoch: number): void {
+    Atomics.store(this.#epochs, shard, epoch);
+    Atomics.store(this.#threads, shard, thread);
   }
 
-  /** Spreads all shards evenly. */
-  spread(workers: number): void {
-    for (let shard = 0; shard < shardCount; shard += 1) Atomics.store(this.#owners, shard, shard % workers);
+  /** Whether this node's lease holds at `nowMs`, by the monotonic clock that all threads share. */
+  isValid(nowMs: number): boolean {
+    return Atomics.load(this.#validUntil, 0) > BigInt(Math.ceil(nowMs * 1000));
   }
 
-  setEpochs(epochs: ReadonlyMap<number, number>): void {
-    for (const [shard, epoch] of epochs) Atomics.store(this.#epochs, shard, epoch);
+  /** Infinity: for ever. */
+  extend(untilMs: number): void {
+    const micros = untilMs === Infinity ? 2n ** 62n : BigInt(Math.floor(untilMs * 1000));
+    Atomics.store(this.#validUntil, 0, micros);
   }
 }
