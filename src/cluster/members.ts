@@ -56,11 +56,11 @@ export class Members {
     return this.#peers.get(process)?.member;
   }
 
-  /** Those whom we hear ourselves just now. */
+  /** Those whom we heard just now, so that others need not give them up; no longer, or they would vouch for a dead one. */
   hears(nowMs: number): ProcessId[] {
     const heard: ProcessId[] = [];
     for (const [process, peer] of this.#peers) {
-      if (peer.heard && nowMs - peer.heardMs < this.#options.suspectMs) heard.push(process);
+      if (peer.heard && nowMs - peer.heardMs < this.#options.suspectMs / 2) heard.push(process);
     }
     return heard;
   }

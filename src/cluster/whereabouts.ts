@@ -1,0 +1,75 @@
+import { shardCount } from '../core/ids.ts';
+import type { ThreadId } from '../actors/engine/types.ts';
+import type { ProcessId } from './ports.ts';
+import { nobody, type ShardMap } from './shard-map.ts';
+
+interface Place {
+  /** undefined: nobody has it, as far as is known. */
+  process: ProcessId | undefined;
+  worker: number;
+  /** The newest that was heard of, whoever has it now. */
+  epoch: number;
+}
+
+/** Where each shard is, as far as this node has heard, and the same in the shard map for its threads. */
+export class Whereabouts {
+  readonly #shards: ShardMap;
+  readonly #tellThreads: (all: readonly ThreadId[]) => void;
+  readonly #places: Place[] = Array.from({ length: shardCount }, () => ({
+    process: undefined,
+    worker: 0,
+    epoch: 0,
+  }));
+  readonly #threads: ThreadId[] = [];
+  readonly #numbers = new Map<ThreadId, number>();
+
+  constructor(shards: ShardMap, tellThreads: (all: readonly ThreadId[]) => void) {
+    this.#shards = shards;
+    this.#tellThreads = tellThreads;
+  }
+
+  place(shard: number): Readonly<Place> {
+    return this.#places[shard]!;
+  }
+
+  /** All shards of a process. */
+  of(process: ProcessId): number[] {
+    const shards: number[] = [];
+    for (const [shard, place] of this.#places.entries()) if (place.process === process) shards.push(shard);
+    return shards;
+  }
+
+  get nobodys(): number {
+    let count = 0;
+    for (const place of this.#places) if (place.process === undefined) count += 1;
+    return count;
+  }
+
+  /** True when that is news. */
+  set(shard: number, process: ProcessId, worker: number, epoch: number): boolean {
+    const place = this.#places[shard]!;
+    if (place.process === process && place.worker === worker && place.epoch === epoch) return false;
+    Object.assign(place, { process, worker, epoch });
+    this.#shards.set(shard, this.#numberOf(`${process}/${worker}`), epoch);
+    return true;
+  }
+
+  /** Nobody has it any more. */
+  clear(shard: number, epoch: number): void {
+    const place = this.#places[shard]!;
+    place.process = undefined;
+    place.epoch = Math.max(place.epoch, epoch);
+    this.#shards.set(shard, nobody, place.epoch);
+  }
+
+  #numberOf(thread: ThreadId): number {
+    const known = this.#numbers.get(thread);
+    if (known !== undefined) return known;
+    const number = this.#threads.length;
+    this.#threads.push(thread);
+    this.#numbers.set(thread, number);
+    // Before the number stands in the map.
+    this.#tellThreads([...this.#threads]);
+    return number;
+  }
+}
