@@ -2,7 +2,7 @@ import type { Fence } from '../actors/messages.ts';
 import type { AppendRequest, Journal } from '../actors/ports.ts';
 import type { Clock } from '../core/clock.ts';
 import { refusal, type Refusal } from '../core/errors.ts';
-import { shardOf } from '../core/ids.ts';
+import { shardCount, shardOf } from '../core/ids.ts';
 import { isServerError, type Sql } from './database.ts';
 import { statementFor, type Item } from './journal-sql.ts';
 
@@ -25,6 +25,12 @@ export interface JournalOptions {
   /** The epochs of this thread's shards. */
   readonly epochOf: (shard: number) => number;
   readonly ownShards: () => readonly number[];
+  /** The process, as it stands in the shards' rows. */
+  readonly owner: string;
+  /** Whether this node's lease holds: without it nothing is begun. */
+  readonly mayAct: () => boolean;
+  /** A commit was refused by the fence: somebody else may have the shard. */
+  readonly refused?: (shard: number, epoch: number) => void;
   readonly settle: (session: string, outcome: Outcome) => void;
   readonly log: (level: 'info' | 'warn' | 'error', text: string, error?: unknown) => void;
   readonly limits: {
@@ -48,6 +54,7 @@ const tickMs = 250;
 
 const gone = refusal('unavailable', 'the database can’t be reached; try again with the same id', 1000);
 const moved = refusal('unavailable', 'this session has just moved to another owner; try again', 100);
+const leaseOver = refusal('unavailable', 'this node has lost its hold on the cluster; try again', 1000);
 const unfit = refusal('internal', 'the database refused this event; it has been logged');
 
 export class PostgresJournal implements Journal {
@@ -64,8 +71,9 @@ export class PostgresJournal implements Journal {
   #refusing = false;
   #kicked = false;
   #closed = false;
-  /** Unsettled appends by session. */
+  /** Unsettled appends by session, and by shard. */
   readonly #unsettled = new Map<string, number>();
+  readonly #unsettledOf = new Int32Array(shardCount);
   readonly #idlers = new Map<string, (() => void)[]>();
   /** Failures that must be told after the flight of the same session is settled. */
   #failAfterFlight: Item[] = [];
@@ -98,13 +106,52 @@ export class PostgresJournal implements Journal {
     if (this.#refusing || this.#closed) return false;
     if (this.#queuedEvents + request.events.length > this.#options.limits.queueEvents) return false;
     const { shard, epoch } = this.fenceOf(request.session);
+    if (epoch === 0 || !this.#options.mayAct()) return false;
     let bytes = 0;
     for (const event of request.events) bytes += event.json.length;
     this.#queue.push({ request, shard, epoch, addedMs: this.#options.clock.nowMs(), bytes });
     this.#queuedEvents += request.events.length;
     this.#unsettled.set(request.session, (this.#unsettled.get(request.session) ?? 0) + 1);
+    this.#unsettledOf[shard]! += 1;
     this.#kick();
     return true;
+  }
+
+  /** Whether nothing of a shard is on its way. */
+  isIdle(shard: number): boolean {
+    return this.#unsettledOf[shard] === 0;
+  }
+
+  /**
+   * Takes these terms: from here on every older owner's transaction is refused, and what is read afterwards holds all
+   * that was committed. Returns the shards that are ours now; the others belong to a newer epoch, or the database did
+   * not answer within `commitWaitMs`. Safe to repeat: a take whose answer was lost is taken again by the same owner.
+   */
+  async take(terms: readonly { shard: number; epoch: number }[]): Promise<ReadonlySet<number>> {
+    const { clock, limits, owner, log } = this.#options;
+    const untilMs = clock.nowMs() + limits.commitWaitMs;
+    while (!this.#closed && clock.nowMs() < untilMs) {
+      const writer = this.#writer;
+      if (this.#open) {
+        try {
+          const rows = await bounded(clock, limits.commitWaitMs, () =>
+            this.#sql!.unsafe<{ id: number }[]>(takeSql, [
+              `{${terms.map(({ shard }) => shard).join(',')}}`,
+              `{${terms.map(({ epoch }) => epoch).join(',')}}`,
+              owner,
+              writer,
+            ]),
+          );
+          // If the connection was replaced meanwhile, its writer must stand in the rows.
+          if (writer === this.#writer) return new Set(rows.map((row) => row.id));
+          continue;
+        } catch (error) {
+          log('warn', 'shards could not be taken; it is tried again', error);
+        }
+      }
+      await new Promise<void>((resolve) => clock.after(50, resolve));
+    }
+    return new Set();
   }
 
   idle(session: string): Promise<void> | undefined {
@@ -134,7 +181,9 @@ export class PostgresJournal implements Journal {
     // At the end of the turn, so that everything that was read in it goes together.
     this.#options.clock.soon(() => {
       this.#kicked = false;
-      if (this.#open && this.#flight === undefined && this.#queue.length > 0) void this.#fly(this.#take());
+      if (!this.#open || this.#flight !== undefined || this.#queue.length === 0) return;
+      if (this.#options.mayAct()) void this.#fly(this.#take());
+      else this.#failed(this.#takeAll(), leaseOver);
     });
   }
 
@@ -153,6 +202,13 @@ export class PostgresJournal implements Journal {
     if (taken === this.#queue) this.#queue = [];
     for (const item of taken) this.#queuedEvents -= item.request.events.length;
     return taken;
+  }
+
+  #takeAll(): Item[] {
+    const all = this.#queue;
+    this.#queue = [];
+    this.#queuedEvents = 0;
+    return all;
   }
 
   async #fly(items: Item[]): Promise<void> {
@@ -193,10 +249,10 @@ export class PostgresJournal implements Journal {
         `${refused.size} sessions were refused by the fence: another owner has their shards`,
       );
       this.#committed(items.filter((item) => !refused.has(item.request.session)));
-      this.#failed(
-        items.filter((item) => refused.has(item.request.session)),
-        moved,
-      );
+      const out = items.filter((item) => refused.has(item.request.session));
+      this.#failed(out, moved);
+      const terms = new Map(out.map(({ shard, epoch }) => [shard, epoch]));
+      for (const [shard, epoch] of terms) this.#options.refused?.(shard, epoch);
     }
     this.#flightOver();
   }
@@ -219,7 +275,7 @@ export class PostgresJournal implements Journal {
     }
     for (const [session, { instance, count }] of sessions)
       this.#options.settle(session, { type: 'committed', instance, count });
-    for (const { request } of items) this.#settled(request.session);
+    for (const item of items) this.#settled(item);
   }
 
   /** Fails these and everything of their sessions that is queued behind them, which was decided on top of them. */
@@ -232,10 +288,11 @@ export class PostgresJournal implements Journal {
     }
     for (const [session, instance] of sessions)
       this.#options.settle(session, { type: 'failed', instance, refusal: why });
-    for (const { request } of [...items, ...behind]) this.#settled(request.session);
+    for (const item of [...items, ...behind]) this.#settled(item);
   }
 
-  #settled(session: string): void {
+  #settled({ request: { session }, shard }: Item): void {
+    this.#unsettledOf[shard]! -= 1;
     const left = this.#unsettled.get(session)! - 1;
     if (left > 0) {
       this.#unsettled.set(session, left);
@@ -371,9 +428,7 @@ export class PostgresJournal implements Journal {
     );
     this.#refusing = true;
     const inFlight = new Set(this.#flight?.map((item) => item.request.session));
-    const queue = this.#queue;
-    this.#queue = [];
-    this.#queuedEvents = 0;
+    const queue = this.#takeAll();
     this.#failAfterFlight.push(...queue.filter((item) => inFlight.has(item.request.session)));
     this.#failed(
       queue.filter((item) => !inFlight.has(item.request.session)),
@@ -381,6 +436,13 @@ export class PostgresJournal implements Journal {
     );
   }
 }
+
+const takeSql = `
+  with want as (select * from unnest($1::text::int[], $2::text::int[]) w (id, epoch)),
+  mine as (
+    select s.id, w.epoch from shards s join want w on w.id = s.id
+    where s.epoch < w.epoch or (s.epoch = w.epoch and s.owner = $3) order by s.id for update of s)
+  update shards s set epoch = mine.epoch, owner = $3, writer = $4 from mine where s.id = mine.id returning s.id`;
 
 async function claimWriter(sql: Sql, options: JournalOptions, writer: string): Promise<void> {
   const shards = options.ownShards();

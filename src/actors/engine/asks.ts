@@ -12,7 +12,7 @@ const expireSliceMax = 1024;
 const numbersPerMs = 1024;
 
 /** An ask of this thread that waits for its answer. For a local actor it is the reply itself. */
-class Ask implements Reply, Due {
+export class Ask implements Reply, Due {
   dueTick = 0;
   readonly kind: string;
   readonly timeoutMs: number;
@@ -68,8 +68,6 @@ class Ask implements Reply, Due {
   }
 }
 
-export type { Ask };
-
 /** All asks of a thread: their number is bounded, their deadlines share one timer, and the remote ones have numbers. */
 export class Asks {
   readonly #clock: Clock;
@@ -116,6 +114,12 @@ export class Asks {
     return ask.number;
   }
 
+  /** An ask that was held has found its way. */
+  passedOn(number: number, thread: ThreadId): void {
+    const ask = this.#remote.get(number);
+    if (ask !== undefined) ask.thread = thread;
+  }
+
   answer(number: number, value: unknown, reason: Refusal | undefined): void {
     const ask = this.#remote.get(number);
     if (ask === undefined) this.late += 1;
@@ -153,6 +157,11 @@ export class RemoteReply implements Reply {
     this.#deadLetters = deadLetters;
     this.#to = to;
     this.#number = number;
+  }
+
+  /** With these another thread can answer in this one's place. */
+  get address(): { ask: number; origin: ThreadId } {
+    return { ask: this.#number, origin: this.#to };
   }
 
   ok(value: unknown): void {

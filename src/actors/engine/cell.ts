@@ -3,7 +3,7 @@ import type { Due } from './deadlines.ts';
 import type { Host } from './host.ts';
 import { Life, type Home } from './life.ts';
 import { Mailbox } from './mailbox.ts';
-import { crashed, moved, stopped } from './refusals.ts';
+import { crashed, stopped } from './refusals.ts';
 import type { Runnable } from './run-queue.ts';
 import { reportCrash, Supervision, typeOf } from './supervision.ts';
 import type { ActorKind, Directive, Reply } from './types.ts';
@@ -33,6 +33,7 @@ export class Cell implements Home, Runnable, Due {
   #phase: Phase = 'empty';
   /** Whether it stands in the run queue. */
   #queued = false;
+  #sealed = false;
   #life: Life | undefined = undefined;
   /** The message in hand and its reply, for the crash report and for whoever asked. */
   #message: unknown = undefined;
@@ -61,6 +62,22 @@ export class Cell implements Home, Runnable, Due {
 
   get gone(): boolean {
     return this.#phase === 'gone';
+  }
+
+  /** It takes no messages from refs: gone, or about to move. */
+  get closed(): boolean {
+    return this.#sealed || this.#phase === 'gone';
+  }
+
+  /** Nothing waits and nothing is being handled. */
+  get quiet(): boolean {
+    const resting = this.#phase === 'ready' || this.#phase === 'empty' || this.#phase === 'gone';
+    return resting && !this.#queued && this.#mailbox.size === 0 && (this.#life?.laneSize ?? 0) === 0;
+  }
+
+  /** Takes no more messages, and goes on with those that it has. */
+  seal(): void {
+    this.#sealed = true;
   }
 
   /** False when the mailbox is full. Not to be called when gone. */
@@ -269,22 +286,23 @@ export class Cell implements Home, Runnable, Due {
     const life = this.#life;
     const inFlight = this.#phase === 'running' || this.#phase === 'loading';
     this.#cancelBackoff?.();
-    this.#leave(moved, 'moved');
+    this.#leave();
     if (life === undefined) return undefined;
     if (inFlight) return new Promise((resolve) => (this.#whenQuiet = resolve));
     this.#end(life);
     return undefined;
   }
 
-  /** Out of all maps; the asks that waited are refused, the tells are dead letters. */
-  #leave(reason: Refusal, deadLetter: string): void {
+  /** Out of all maps. With a reason the asks that waited are refused and the tells are dead letters; without, they go after the key. */
+  #leave(reason?: Refusal, deadLetter = ''): void {
     this.#phase = 'gone';
     this.#life = undefined;
     this.#host.remove(this.kind, this.key);
     const mailbox = this.#mailbox;
     while (mailbox.size > 0) {
-      mailbox.shift();
-      if (mailbox.tag === undefined) this.#host.deadLetter(this.kind, this.key, deadLetter);
+      const message = mailbox.shift();
+      if (reason === undefined) this.#host.passOn(this.kind, this.key, message, mailbox.tag);
+      else if (mailbox.tag === undefined) this.#host.deadLetter(this.kind, this.key, deadLetter);
       else mailbox.tag.fail(reason);
     }
     mailbox.clear();

@@ -1,5 +1,5 @@
 import type { RunQueue } from './run-queue.ts';
-import type { Limits, Observer, System } from './types.ts';
+import type { Limits, Observer, Reply, System } from './types.ts';
 
 /** What the cells of a thread share: its system, as they see it. */
 export interface Host {
@@ -12,4 +12,6 @@ export interface Host {
   /** Takes the cell out of all maps. */
   remove(kind: string, key: string): void;
   deadLetter(kind: string, key: string, reason: string): void;
+  /** A message that waited for an actor that has moved: goes after it. */
+  passOn(kind: string, key: string, message: unknown, reply: Reply | undefined): void;
 }

@@ -19,7 +19,7 @@ export interface Post {
 
 /**
  * An address. It remembers the local cell it found, so that a tell costs neither a look at the ring of owners nor
- * one into a map; a cell that is gone is looked up anew. A key that moves is stopped here first, which makes its cell go.
+ * one into a map; a cell that is closed is looked up anew. A key that moves is sealed here first, which closes its cell.
  */
 export class ActorRef implements Ref<unknown> {
   readonly kind: string;
@@ -47,7 +47,7 @@ export class ActorRef implements Ref<unknown> {
   }
 
   cell(): Cell | undefined {
-    if (this.#cell === undefined || this.#cell.gone) this.#cell = this.#post.cellFor(this.kind, this.key);
+    if (this.#cell === undefined || this.#cell.closed) this.#cell = this.#post.cellFor(this.kind, this.key);
     return this.#cell;
   }
 }

@@ -1,13 +1,13 @@
 import type { Clock } from '../../core/clock.ts';
 import { assert, KefuError, type Refusal } from '../../core/errors.ts';
-import { Asks, RemoteReply } from './asks.ts';
+import { Ask, Asks, RemoteReply } from './asks.ts';
 import { Cell } from './cell.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { Deadlines } from './deadlines.ts';
 import { guarded } from './guarded-observer.ts';
 import type { Host } from './host.ts';
 import { ActorRef, type Post } from './ref.ts';
-import { busy, closing, linkDown, notHere } from './refusals.ts';
+import { busy, closing, linkDown, moved, notHere } from './refusals.ts';
 import { RunQueue } from './run-queue.ts';
 import type {
   ActorKind,
@@ -47,6 +47,8 @@ export interface SystemStats {
 /** Idle actors are looked at this coarsely, and so many at most a wake-up. */
 const idleTickMs = 100;
 const idleSliceMax = 256;
+/** A message that was passed on as often has been sent in a circle: its sender is told to try again. */
+const hopsMax = 4;
 
 interface Population {
   readonly kind: ActorKind<unknown>;
@@ -109,12 +111,49 @@ export class ActorSystem implements System {
       return;
     }
     const { kind = '', key = '', message, ask } = envelope;
-    const reply = ask === undefined ? undefined : new RemoteReply(this.#router, this.#deadLetters, from, ask);
+    const origin = envelope.origin ?? from;
     const known = this.#populations.has(kind);
     const cell = known ? this.#cellFor(kind, key) : undefined;
+    if (cell === undefined && known && this.#forward(envelope, origin)) return;
+    const reply =
+      ask === undefined ? undefined : new RemoteReply(this.#router, this.#deadLetters, origin, ask);
     if (cell === undefined)
       this.#refuse(kind, key, reply, notHere, known ? 'not owned here' : 'unknown kind');
     else if (!cell.push(message, reply)) this.#refuse(kind, key, reply, busy, 'mailbox full');
+  }
+
+  /** To the owner, if it is known who that is and the message has not gone round too often. */
+  #forward(envelope: Envelope, origin: ThreadId): boolean {
+    const hops = (envelope.hops ?? 0) + 1;
+    if (this.#closed || hops > hopsMax) return false;
+    const owner = this.#router.ownerOf(envelope.kind!, envelope.key!);
+    if (owner === undefined) return false;
+    this.forwarded += 1;
+    return this.#router.send(owner, { ...envelope, origin, hops });
+  }
+
+  /** Messages that came here and belonged elsewhere, since the start. */
+  forwarded = 0;
+
+  /** An ask of this thread that was held goes to this one now: if that is lost, so is the ask. */
+  passedOn(ask: number, thread: ThreadId): void {
+    this.#asks.passedOn(ask, thread);
+  }
+
+  /**
+   * These keys are about to move: their actors finish what they have, and what comes goes to the router. Returns what
+   * tells whether they have nothing left to do.
+   */
+  seal(predicate: (kind: string, key: string) => boolean): () => boolean {
+    const sealed: Cell[] = [];
+    for (const { kind, cells } of this.#populations.values()) {
+      for (const [key, cell] of cells) {
+        if (!predicate(kind.kind, key)) continue;
+        cell.seal();
+        sealed.push(cell);
+      }
+    }
+    return () => sealed.every((cell) => cell.quiet);
   }
 
   /** The keys of this thread's living actors of a kind; a copy. */
@@ -129,7 +168,7 @@ export class ActorSystem implements System {
 
   /**
    * Stops the actors whose keys have moved away. None of them handles another message after the call; messages that
-   * waited are refused or dead letters. The promise settles when the handlers in flight have ended too, however long
+   * waited go after their key. The promise settles when the handlers in flight have ended too, however long
    * they take: who can't wait for ever must bound it. Tell the router first, or new messages make new actors.
    */
   stopKeys(predicate: (kind: string, key: string) => boolean): Promise<void> {
@@ -199,13 +238,14 @@ export class ActorSystem implements System {
         cells?.delete(key);
       },
       deadLetter: (kind, key, reason) => this.#deadLetters.add(kind, key, reason),
+      passOn: (kind, key, message, reply) => this.#passOn(kind, key, message, reply),
     };
   }
 
   #cellFor(kind: string, key: string): Cell | undefined {
     const population = this.#populations.get(kind);
     const present = population?.cells.get(key);
-    if (present !== undefined) return present;
+    if (present !== undefined) return present.closed ? undefined : present;
     if (this.#closed || this.#router.ownerOf(kind, key) !== undefined) return undefined;
     assert(population !== undefined, `no actor of the kind ${kind} is made on this thread`);
     const cell = new Cell(this.#host, population.kind, key);
@@ -251,6 +291,16 @@ export class ActorSystem implements System {
       if (!this.#router.send(owner, { kind: ref.kind, key: ref.key, message, ask: number }))
         ask.fail(linkDown);
     }
+  }
+
+  #passOn(kind: string, key: string, message: unknown, reply: Reply | undefined): void {
+    const owner = this.#closed ? undefined : this.#router.ownerOf(kind, key);
+    if (owner === undefined) return this.#refuse(kind, key, reply, moved, 'moved');
+    let address = {};
+    if (reply instanceof RemoteReply) address = reply.address;
+    else if (reply instanceof Ask) address = { ask: this.#asks.numberFor(reply, owner) };
+    if (!this.#router.send(owner, { kind, key, message, ...address }))
+      this.#refuse(kind, key, reply, linkDown, 'moved, and the link full or gone');
   }
 
   #refuse(kind: string, key: string, reply: Reply | undefined, reason: Refusal, deadLetter: string): void {

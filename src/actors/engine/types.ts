@@ -74,7 +74,7 @@ export interface KindName<M> {
 /** A thread of a node: "node/worker"; opaque to the engine. */
 export type ThreadId = string;
 
-/** What travels between threads. Kept flat: it is cloned for each message. */
+/** What travels between threads and nodes. Kept flat: it is copied for each message. */
 export interface Envelope {
   /** Kind and key of the receiver; absent in an answer. */
   readonly kind?: string;
@@ -86,11 +86,15 @@ export interface Envelope {
   readonly answer?: number;
   readonly value?: unknown;
   readonly refusal?: Refusal;
+  /** Set when it was passed on: the thread that asked, to which the answer goes. */
+  readonly origin?: ThreadId;
+  /** How often it was passed on. */
+  readonly hops?: number;
 }
 
 /** Who owns a key, and how to reach another thread: declared here, adapted by src/cluster. */
 export interface Router {
-  /** undefined: this thread. */
+  /** undefined: this thread. May be a thread that stands for "not known now": what is sent to it is held until it is. */
   ownerOf(kind: string, key: string): ThreadId | undefined;
   /** False when the link is full or the thread gone. Batched by the adapter: one post a turn. */
   send(to: ThreadId, envelope: Envelope): boolean;
