@@ -20,9 +20,10 @@ import type { Directory, Journal, Sessions } from './ports.ts';
 
 /**
  * An agent: its presence, its connections and its capacity, which nobody else decides. A queue reserves a slot here
- * and then asks the session to take the assignment; the session's commit carries the epoch under which the slot was
- * promised, so a promise dies with its owner. A reservation that nothing came of is looked up at the session before
- * it is given back: a timeout is an unknown outcome.
+ * and then asks the session to take the assignment, which asks here whether the promise still stands; the session's
+ * commit carries the epoch under which it was given, so a promise dies with its owner. A reservation that nothing
+ * came of is looked up at the session before it is given back: a timeout is an unknown outcome. No clocks of
+ * different machines are compared.
  *
  * All of this can be rebuilt: what it holds from the sessions table, who is connected from the gateways.
  */
@@ -53,6 +54,11 @@ export function agentActors(options: AgentOptions): ActorKind<AgentMessage> {
   };
 }
 
+interface Slot {
+  /** When it lapses, on the monotonic clock. */
+  readonly deadlineMs: number;
+}
+
 class AgentActor implements Actor<AgentMessage> {
   readonly #options: AgentOptions;
   readonly #context: Context<AgentMessage>;
@@ -61,8 +67,8 @@ class AgentActor implements Actor<AgentMessage> {
   /** Oldest first. */
   #peers: Peer[] = [];
   readonly #held = new Set<string>();
-  /** Session → when its reservation lapses, on the monotonic clock. */
-  readonly #reserved = new Map<string, number>();
+  /** By session. Each promise makes a new one, so that what was looked up of an older one is not taken for it. */
+  readonly #reserved = new Map<string, Slot>();
   #presence: Presence = 'offline';
   /** Its last connection has been lost for longer than the grace time. */
   #gone = false;
@@ -124,13 +130,16 @@ class AgentActor implements Actor<AgentMessage> {
       case 'reserve':
         reply?.ok(this.#reserve(message.session));
         return;
+      case 'promise':
+        return this.#promise(message.session, reply);
       case 'unreserve':
+      case 'lapsed':
         if (this.#reserved.delete(message.session)) this.#report();
         return;
       case 'held':
         return this.#hold(message.session);
       case 'gone':
-        return this.#release(message.session, message.reason, message.seq);
+        return this.#release(message.session, message.reason, message.seq, true);
       case 'report':
         this.#tellQueue(message.group);
         return;
@@ -147,7 +156,7 @@ class AgentActor implements Actor<AgentMessage> {
         return this.#reconcile();
       case 'found':
         this.#reconciling = false;
-        for (const session of message.lost) this.#release(session, 'moved', 0);
+        for (const session of message.lost) this.#release(session, 'moved', 0, false);
         for (const session of message.held) this.#hold(session);
         return;
     }
@@ -238,31 +247,40 @@ class AgentActor implements Actor<AgentMessage> {
       return { granted: false, status };
     }
     const deadlineMs = now + this.#options.reserveMs;
-    this.#reserved.set(session, deadlineMs);
+    this.#reserved.set(session, { deadlineMs });
     this.#context.startTimer('reservations', this.#options.reserveMs + 500, { type: 'checkReservations' });
-    const agent = { id: this.#id, name: this.#profile!.name };
-    return { granted: true, agent, fence: this.#options.journal.fenceOf(this.#id), deadlineMs };
+    return { granted: true, agent: { id: this.#id, name: this.#profile!.name } };
   }
 
-  /** Looks at the sessions whose reservations have lapsed: none can take this agent after its deadline. */
+  /** To a session that is about to take the slot: until it has been looked up there, the slot stays taken. */
+  #promise(session: string, reply: Reply | undefined): void {
+    const slot = this.#reserved.get(session);
+    const now = this.#context.clock.nowMs();
+    if (slot === undefined || slot.deadlineMs < now) {
+      reply?.fail(refusal('conflict', 'the reservation has lapsed'));
+      return;
+    }
+    this.#reserved.set(session, { deadlineMs: now + this.#options.reserveMs });
+    reply?.ok(this.#options.journal.fenceOf(this.#id));
+  }
+
+  /** Looks at the sessions whose reservations have lapsed. */
   #checkReservations(): void {
     const now = this.#context.clock.nowMs();
-    for (const [session, deadlineMs] of this.#reserved) {
-      if (deadlineMs < now) this.#look(session);
-    }
+    for (const [session, slot] of this.#reserved) if (slot.deadlineMs < now) this.#look(session, slot);
     if (this.#reserved.size > 0)
       this.#context.startTimer('reservations', this.#options.reserveMs + 500, { type: 'checkReservations' });
   }
 
-  #look(session: string): void {
+  #look(session: string, slot: Slot): void {
     const { system } = this.#context;
     void system
       .ref(sessionKind, session)
       .ask<Holder>({ type: 'holder' }, askMs)
       .then((holder) => {
         // While the assignment is on its way to the database the session says so, and the slot stays taken.
-        if (holder.agent === this.#id) return;
-        system.notify(agentKind, this.#id, { type: 'found', held: [], lost: [session] });
+        if (holder.agent === this.#id || this.#reserved.get(session) !== slot) return;
+        system.notify(agentKind, this.#id, { type: 'lapsed', session });
       })
       // No answer: the outcome stays unknown, and the next check asks again.
       .catch(() => undefined);
@@ -277,8 +295,9 @@ class AgentActor implements Actor<AgentMessage> {
     this.#report();
   }
 
-  #release(session: string, reason: string, seq: number): void {
-    const reserved = this.#reserved.delete(session);
+  /** `whole`: a slot that is reserved for it is free too. */
+  #release(session: string, reason: string, seq: number, whole: boolean): void {
+    const reserved = whole && this.#reserved.delete(session);
     const held = this.#held.delete(session);
     if (held) this.#tellPeers((conns) => ({ type: 'released', conns, session, reason, seq }));
     if (!held && !reserved) return;

@@ -4,7 +4,7 @@ import type { Candidate, Waiting } from '../rules/assignment.ts';
 import type { Actor, Attributes, Person, TransferTarget } from '../rules/session.ts';
 import type { KindName, ThreadId } from './engine/types.ts';
 
-/** What the actors say to each other. Plain data: it crosses threads by structured clone, later nodes by msgpack. */
+/** What the actors say to each other. Plain data: it crosses threads by structured clone, and nodes by msgpack. */
 
 /** A shard's epoch that must still hold when a transaction commits: whoever promised something still owns it. */
 export interface Fence {
@@ -60,16 +60,18 @@ export type SessionMessage =
       readonly note: string | null;
     }
   | { readonly type: 'rate'; readonly who: Actor; readonly score: number; readonly comment: string | null }
-  /** ask from a queue → null. Refused when it arrives after `deadlineMs` of the monotonic clock: the reservation may have lapsed. */
+  /** ask from a queue → SessionView. The agent is asked first whether its promise still stands. */
+  | { readonly type: 'assign'; readonly agent: Person }
+  /** The agent's word on that, back in the session's own order. */
   | {
-      readonly type: 'assign';
-      readonly agent: Person;
-      readonly fence: Fence;
-      readonly deadlineMs: number;
+      readonly type: 'promised';
+      readonly instance: number;
+      readonly ticket: number;
+      readonly fence: Fence | Refusal;
     }
   | { readonly type: 'requeue'; readonly agent: string; readonly reason: string }
   | { readonly type: 'retarget' }
-  /** ask → Holder. A later `assign` for an agent that was told "not yours" is refused by its deadline. */
+  /** ask → Holder. An agent that is told "not yours" will not be assigned by a promise of before. */
   | { readonly type: 'holder' }
   /** ask → SessionView */
   | { readonly type: 'view'; readonly who: Actor }
@@ -164,6 +166,14 @@ export type GatewayMessage =
       readonly id: string;
       readonly refusal: Refusal;
     }
+  /** The session does not know this connection, having moved or started anew: subscribe, then say it again. */
+  | {
+      readonly type: 'stranger';
+      readonly session: string;
+      readonly conn: number;
+      readonly id: string;
+      readonly body: unknown;
+    }
   /** A ready frame for some connections: typing, read, queue positions, presence. */
   | { readonly type: 'frame'; readonly conns: readonly number[]; readonly frame: object }
   | { readonly type: 'assigned'; readonly conns: readonly number[]; readonly session: string }
@@ -202,7 +212,11 @@ export type AgentMessage =
   | { readonly type: 'presence'; readonly state: Presence }
   /** ask from a queue → Reservation */
   | { readonly type: 'reserve'; readonly session: string }
+  /** ask from a session that is about to be assigned → Fence, under which the promise holds */
+  | { readonly type: 'promise'; readonly session: string }
   | { readonly type: 'unreserve'; readonly session: string }
+  /** The session of a reservation was asked, and is not this agent's. */
+  | { readonly type: 'lapsed'; readonly session: string }
   /** From a session, after the commit. */
   | { readonly type: 'held'; readonly session: string }
   | { readonly type: 'gone'; readonly session: string; readonly reason: string; readonly seq: number }
@@ -224,7 +238,7 @@ export interface Connected {
 }
 
 export type Reservation =
-  | { readonly granted: true; readonly agent: Person; readonly fence: Fence; readonly deadlineMs: number }
+  | { readonly granted: true; readonly agent: Person }
   | { readonly granted: false; readonly status: Candidate };
 
 export interface AgentStatus {

@@ -25,6 +25,11 @@ export interface Journal {
   idle(session: string): Promise<void> | undefined;
   /** The epoch under which this thread owns a shard. */
   fenceOf(key: string): Fence;
+  /**
+   * Whether this thread owns the key now, so that what it knows is the newest: settles after a look at the database.
+   * undefined: nobody else could own it, no need to look.
+   */
+  confirm(key: string): Promise<boolean> | undefined;
 }
 
 export interface History {

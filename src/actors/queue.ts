@@ -176,11 +176,10 @@ class QueueActor implements Actor<QueueMessage> {
       const agentRef = system.ref(agentKind, agent);
       const reservation = await agentRef.ask<Reservation>({ type: 'reserve', session }, reserveMs);
       if (!reservation.granted) return settle('declined', reservation.status);
-      const { fence, deadlineMs, agent: person } = reservation;
       try {
         await system
           .ref(sessionKind, session)
-          .ask({ type: 'assign', agent: person, fence, deadlineMs }, assignMs);
+          .ask({ type: 'assign', agent: reservation.agent }, assignMs);
         settle('assigned');
       } catch (error) {
         const unclear =

@@ -22,6 +22,7 @@ export const tooLong = refusal(
   'conflict',
   'this session holds as many messages as one may: close it and open another',
 );
+export const elsewhere = refusal('unavailable', 'this session has just moved; try again', 100);
 export const journalGone = refusal(
   'unavailable',
   'nothing can be committed just now; try again with the same id',

@@ -1,4 +1,4 @@
-import { refusal, toRefusal, type Refusal } from '../core/errors.ts';
+import { toRefusal, type Refusal } from '../core/errors.ts';
 import type { IdSource } from '../core/ids.ts';
 import { viewOf, type EventOut, type SessionView } from '../protocol/session-view.ts';
 import {
@@ -8,13 +8,15 @@ import {
   systemSender,
   type Actor as Sender,
   type Command,
+  type Person,
   type SessionState,
 } from '../rules/session.ts';
 import type { Actor, ActorKind, Context, Reply } from './engine/types.ts';
 import {
+  agentKind,
   gatewayKind,
-  queueKind,
   sessionKind,
+  type Fence,
   type GatewayMessage,
   type HistoryPage,
   type Holder,
@@ -26,7 +28,8 @@ import { MessageIds } from './message-ids.ts';
 import type { History, Journal, Sessions } from './ports.ts';
 import { afterCommit } from './session-effects.ts';
 import { messageEvent, stateEvent } from './session-events.ts';
-import { journalGone, notFound, tooLong, type Pending, type Requester } from './session-pending.ts';
+import { elsewhere, journalGone, notFound, tooLong, type Pending, type Requester } from './session-pending.ts';
+import { SessionPassing } from './session-passing.ts';
 import { Subscribers, senderJson } from './subscribers.ts';
 
 /**
@@ -50,6 +53,12 @@ export interface SessionOptions {
   readonly pageMax: number;
 }
 
+type Change =
+  | Extract<SessionMessage, { type: 'open' | 'close' | 'transfer' | 'rate' | 'requeue' | 'retarget' }>
+  | { readonly type: 'assign'; readonly agent: Person; readonly fence: Fence };
+
+const promiseMs = 3_000;
+
 let instances = 0;
 
 export function sessionActors(options: SessionOptions): ActorKind<SessionMessage> {
@@ -72,15 +81,18 @@ class SessionActor implements Actor<SessionMessage> {
   /** What will be when all pending events are. */
   #state: SessionState | undefined;
   #pending: Pending[] = [];
+  /** An assignment for which the agent's word is awaited. */
+  #promising: { ticket: number; agent: Person; reply: Reply | undefined } | undefined;
+  #tickets = 0;
   #ids: MessageIds | undefined;
-  #queue: { position: number; ahead: number; etaMs: number | null } | undefined;
-  readonly #marks: { customer?: number; agent?: number } = {};
+  readonly #passing: SessionPassing;
 
   constructor(options: SessionOptions, context: Context<SessionMessage>) {
     this.#options = options;
     this.#context = context;
     this.#id = context.key;
     this.#subscribers = new Subscribers(context.system);
+    this.#passing = new SessionPassing(context.system, this.#id, this.#subscribers);
   }
 
   async load(): Promise<void> {
@@ -91,7 +103,7 @@ class SessionActor implements Actor<SessionMessage> {
   }
 
   mayPassivate(): boolean {
-    return this.#pending.length === 0 && this.#subscribers.size === 0;
+    return this.#pending.length === 0 && this.#subscribers.size === 0 && this.#promising === undefined;
   }
 
   describe(): unknown {
@@ -129,18 +141,27 @@ class SessionActor implements Actor<SessionMessage> {
       case 'replay':
         return this.#replay(message.peer, message.after);
       case 'typing':
-        return this.#typing(message.peer);
+        return this.#passing.typing(message.peer);
       case 'read':
-        return this.#read(message.peer, message.seq);
+        return this.#passing.read(message.peer, message.seq, this.#committed?.lastSeq ?? 0);
       case 'position':
-        return this.#position(message);
+        return this.#passing.position(message, this.#state);
       case 'holder':
-        reply?.ok(this.#holder());
-        return;
+        this.#promising = undefined;
+        return this.#confirmed(reply, () => reply?.ok(this.#holder()));
       case 'view':
-        return this.#readable(message.who, reply, (state) => reply?.ok(viewOf(state)));
+        return this.#confirmed(reply, () =>
+          this.#readable(message.who, reply, (state) => reply?.ok(viewOf(state))),
+        );
       case 'history':
-        return this.#readable(message.who, reply, (state) => this.#historyPage(message, state, reply));
+        return this.#confirmed(reply, () =>
+          this.#readable(message.who, reply, (state) => this.#historyPage(message, state, reply)),
+        );
+      case 'assign':
+        return this.#assign(message.agent, reply);
+      case 'promised':
+        if (message.instance === this.#instance) this.#promised(message.ticket, message.fence);
+        return;
       default:
         return this.#change(message, reply);
     }
@@ -152,8 +173,8 @@ class SessionActor implements Actor<SessionMessage> {
     const { peer, id, body } = message;
     const subscriber = this.#subscribers.get(peer);
     if (subscriber === undefined) {
-      const missing = refusal('not_participant', 'this connection does not follow that session');
-      return this.#refusePeer(peer, id, this.#state === undefined ? notFound : missing);
+      if (this.#state === undefined) return this.#refusePeer(peer, id, notFound);
+      return this.#tell(peer, { type: 'stranger', session: this.#id, conn: peer.conn, id, body });
     }
     return this.#say(subscriber.who, subscriber.fromJson, id, body, { peer, id });
   }
@@ -243,18 +264,38 @@ class SessionActor implements Actor<SessionMessage> {
 
   // ---- changes of state
 
-  #change(
-    message: Extract<
-      SessionMessage,
-      { type: 'open' | 'close' | 'transfer' | 'rate' | 'assign' | 'requeue' | 'retarget' }
-    >,
-    reply: Reply | undefined,
-  ): void {
-    const now = this.#context.clock;
-    if (message.type === 'assign' && now.nowMs() > message.deadlineMs) {
-      reply?.fail(refusal('conflict', 'the reservation has lapsed'));
+  /** Asks the agent whether the slot is still kept for this session; nothing else of the session waits for that. */
+  #assign(agent: Person, reply: Reply | undefined): void {
+    const decision = decide({ type: 'assign', agent }, this.#state, systemSender);
+    if ('refusal' in decision) {
+      reply?.fail(decision.refusal);
+      if (this.#state === undefined) this.#context.stop();
       return;
     }
+    const { system } = this.#context;
+    const ticket = (this.#tickets += 1);
+    const instance = this.#instance;
+    this.#promising = { ticket, agent, reply };
+    const promised = (fence: Fence | Refusal): void =>
+      system.notify(sessionKind, this.#id, { type: 'promised', instance, ticket, fence });
+    system
+      .ref(agentKind, agent.id)
+      .ask<Fence>({ type: 'promise', session: this.#id }, promiseMs)
+      .then(promised, (error: unknown) => promised(toRefusal(error)));
+  }
+
+  /** Unless the agent has asked meanwhile and was told that this is not its session: then it counts on that. */
+  #promised(ticket: number, fence: Fence | Refusal): void {
+    const promising = this.#promising;
+    if (promising?.ticket !== ticket) return;
+    this.#promising = undefined;
+    const { agent, reply } = promising;
+    if ('code' in fence) reply?.fail(fence);
+    else this.#change({ type: 'assign', agent, fence }, reply);
+  }
+
+  #change(message: Change, reply: Reply | undefined): void {
+    const now = this.#context.clock;
     const who = 'who' in message ? message.who : systemSender;
     if (message.type !== 'open' && this.#state !== undefined && !mayRead(this.#state, who)) {
       reply?.fail(notFound);
@@ -318,7 +359,7 @@ class SessionActor implements Actor<SessionMessage> {
     reply: Reply | undefined,
   ): void {
     reply?.ok(viewOf(after));
-    if (after.state !== 'waiting' && after.state !== 'transferring') this.#queue = undefined;
+    this.#passing.changed(after);
     afterCommit(this.#context.system, type, before, after);
   }
 
@@ -367,6 +408,16 @@ class SessionActor implements Actor<SessionMessage> {
 
   // ---- readers
 
+  /** Answers from memory only while nobody else can have written since. */
+  #confirmed(reply: Reply | undefined, answer: () => void): void {
+    const confirming = this.#options.journal.confirm(this.#id);
+    if (confirming === undefined) return answer();
+    confirming.then(
+      (isOurs) => (isOurs ? answer() : reply?.fail(elsewhere)),
+      (error: unknown) => reply?.fail(toRefusal(error)),
+    );
+  }
+
   #readable(who: Sender, reply: Reply | undefined, read: (state: SessionState) => void): void {
     const state = this.#committed;
     if (state !== undefined && mayRead(state, who)) return read(state);
@@ -389,10 +440,10 @@ class SessionActor implements Actor<SessionMessage> {
     this.#readPage(peer, from, head, (events) => {
       const view: SessionView = viewOf(state);
       const session = this.#id;
-      const marks = { ...this.#marks };
+      const marks = { ...this.#passing.marks };
       const conn = peer.conn;
       this.#tell(peer, { type: 'snapshot', session, conn, view, events, from, head, reset, marks });
-      if (who.kind === 'customer') this.#tellPosition(peer, state);
+      if (who.kind === 'customer') this.#passing.tellPosition(peer, state);
     });
   }
 
@@ -444,53 +495,5 @@ class SessionActor implements Actor<SessionMessage> {
     if (state === undefined) this.#context.stop();
     const held = state?.state === 'chatting' ? (state.agent?.id ?? null) : null;
     return { agent: held, state: state?.state ?? 'closed' };
-  }
-
-  // ---- what is not kept
-
-  #typing(peer: Peer): void {
-    const subscriber = this.#subscribers.get(peer);
-    if (subscriber === undefined) return;
-    const from = { kind: subscriber.who.kind, id: subscriber.who.id, name: subscriber.who.name };
-    this.#subscribers.tellFrame(
-      { t: 'typing', session: this.#id, from },
-      (other) => other.who.id !== from.id,
-    );
-  }
-
-  #read(peer: Peer, seq: number): void {
-    const subscriber = this.#subscribers.get(peer);
-    if (subscriber === undefined || seq > (this.#committed?.lastSeq ?? 0)) return;
-    const side = subscriber.who.kind === 'customer' ? 'customer' : 'agent';
-    if (seq <= (this.#marks[side] ?? 0)) return;
-    this.#marks[side] = seq;
-    const from = { kind: subscriber.who.kind, id: subscriber.who.id, name: subscriber.who.name };
-    this.#subscribers.tellFrame(
-      { t: 'read', session: this.#id, from, seq },
-      (_other, to) => to.conn !== peer.conn || to.thread !== peer.thread,
-    );
-  }
-
-  #position(message: { position: number; ahead: number; etaMs: number | null }): void {
-    const status = this.#state?.state;
-    if (status !== 'waiting' && status !== 'transferring') return;
-    this.#queue = { position: message.position, ahead: message.ahead, etaMs: message.etaMs };
-    this.#subscribers.tellFrame(this.#queueFrame(), (other) => other.who.kind === 'customer');
-  }
-
-  #tellPosition(peer: Peer, state: SessionState): void {
-    if (this.#queue === undefined) {
-      // This actor has started anew since the queue told it.
-      const waits = state.state === 'waiting' || state.state === 'transferring';
-      if (waits) this.#context.system.ref(queueKind, state.group).tell({ type: 'where', session: this.#id });
-      return;
-    }
-    this.#tell(peer, { type: 'frame', conns: [peer.conn], frame: this.#queueFrame() });
-  }
-
-  #queueFrame(): object {
-    const { position, ahead, etaMs } = this.#queue!;
-    const frame = { t: 'queue', session: this.#id, position, ahead };
-    return etaMs === null ? frame : { ...frame, eta_ms: etaMs };
   }
 }

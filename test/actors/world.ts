@@ -106,6 +106,7 @@ export class World {
           return true;
         },
         idle: () => undefined,
+        confirm: () => undefined,
         fenceOf: (key) => ({ shard: shardOf(key), epoch: 1 }),
       },
       history: {
