@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { buildWeb } from './build-web.ts';
 import { ensureChromium } from './chromium.ts';
+import { ensureNatsServer } from './nats-server.ts';
 
 /**
  * `npm test [paths]`: does its own set-up, runs every test file under tap, and closes with `N passed, N failed`,
@@ -12,7 +13,8 @@ import { ensureChromium } from './chromium.ts';
  */
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const alone = /^test\/(browser|crash|contract|fuzz|bench|store)\//;
+const alone = /^test\/(browser|crash|contract|fuzz|bench|store|cluster|chaos)\//;
+const needsNats = /^test\/(cluster|sim|chaos)\//;
 const fileTimeoutS = 300;
 const bin = join(root, 'node_modules/.bin');
 const tapBin = join(bin, 'tap');
@@ -88,6 +90,7 @@ if (files.length === 0) refuse('there are no test files there');
 if (!existsSync(tapBin)) refuse('run npm ci first');
 if (!buildWeb()) process.exit(1);
 if (files.some((name) => name.startsWith('test/browser/')) && ensureChromium() === undefined) process.exit(1);
+if (files.some((name) => needsNats.test(name)) && ensureNatsServer() === undefined) process.exit(1);
 await build();
 
 const together = files.filter((name) => !alone.test(name));

@@ -96,7 +96,8 @@ function isBeat(value: unknown): value is Beat {
     isList(beat.owned, isCount) &&
     beat.owned.length % 3 === 0 &&
     isList(beat.hears, isText) &&
-    isList(beat.dead, isText)
+    isList(beat.dead, isText) &&
+    typeof beat.gone === 'boolean'
   );
 }
 

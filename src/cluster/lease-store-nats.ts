@@ -72,8 +72,13 @@ export class NatsLeaseStore implements LeaseStore {
     return this.#replicas;
   }
 
-  /** Makes the bucket if need be. Rejects as the others do. */
+  /**
+   * Makes the bucket if need be, and asks for three copies where there is one: to be called at the start, and now and
+   * then while `replicas` is 1, since NATS may have had too few peers only for a while. Rejects as the others do.
+   */
   open(): Promise<void> {
+    this.#bucket = undefined;
+    this.#wasScaled = false;
     return this.#call('opening the bucket', () => Promise.resolve());
   }
 
@@ -234,7 +239,7 @@ export class NatsLeaseStore implements LeaseStore {
     if (found === undefined) return this.#createBucket(manager);
     this.#replicas = found;
     if (found >= replicasWanted || this.#wasScaled) return;
-    // It was made when NATS had fewer peers. Whether it has more now it tells when it is asked, once a process.
+    // It was made when NATS had fewer peers. Whether it has more now it tells only when it is asked.
     this.#wasScaled = true;
     try {
       await manager.streams.update(this.#stream, { num_replicas: replicasWanted });
