@@ -37,6 +37,7 @@ export interface NatsLink {
    * given meanwhile and sends it later, when it is no longer true.
    */
   readonly connected: boolean;
+  /** After what was sent before has left, if it leaves within half a second. */
   close(): Promise<void>;
 }
 
@@ -44,6 +45,7 @@ export interface NatsLink {
 const connectMs = 5000;
 /** One attempt with one server: a paused one takes the connection and says nothing. */
 const dialMs = 2000;
+const lastFlushMs = 500;
 const backoffMinMs = 250;
 const backoffMaxMs = 1000;
 /** A dead link is noticed after two unanswered pings: 4 to 6 s. The beats of the members notice it earlier. */
@@ -79,7 +81,7 @@ export async function connectNats(
     const client = await withinLimit(opening, world.clock);
     // The client strikes those off its list that were down at first; they may be the only ones up later.
     client.setServers(hosts);
-    return new Link(client, tell);
+    return new Link(client, tell, world.clock);
   } catch (error) {
     throw new StartError(`can't connect to NATS at ${hosts.join(', ')}: ${reasonOf(error, options)}`);
   }
@@ -87,13 +89,15 @@ export async function connectNats(
 
 class Link implements NatsLink {
   readonly client: NatsConnection;
+  readonly #clock: Clock;
   readonly #tell: (event: NatsEvent) => void;
   #isConnected = true;
   /** While a login is refused, the same error comes with every attempt: told once. */
   #lastError = '';
 
-  constructor(client: NatsConnection, tell: (event: NatsEvent) => void) {
+  constructor(client: NatsConnection, tell: (event: NatsEvent) => void, clock: Clock) {
     this.client = client;
+    this.#clock = clock;
     this.#tell = tell;
     const statuses = client.status();
     void this.#watch(statuses);
@@ -108,9 +112,23 @@ class Link implements NatsLink {
   }
 
   async close(): Promise<void> {
+    const wasConnected = this.connected;
     this.#isConnected = false;
-    destroySocket(this.client, true);
+    if (wasConnected) await this.#flushLast();
+    destroySocket(this.client);
     await this.client.close();
+  }
+
+  /** What was published just before, such as a last beat, is worth half a second. */
+  #flushLast(): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.#clock.after(lastFlushMs, resolve);
+      const done = (): void => {
+        cancel();
+        resolve();
+      };
+      this.client.flush().then(done, done);
+    });
   }
 
   async #watch(statuses: AsyncIterable<Status>): Promise<void> {
@@ -121,7 +139,7 @@ class Link implements NatsLink {
     if (status.type === 'disconnect') this.#lose(status.server, 'the connection was lost');
     else if (status.type === 'staleConnection') {
       this.#lose(this.client.getServer(), 'no answer to pings');
-      destroySocket(this.client, false);
+      destroySocket(this.client);
     } else if (status.type === 'reconnect') {
       this.#isConnected = true;
       this.#lastError = '';
@@ -151,15 +169,13 @@ class Link implements NatsLink {
 
 /**
  * Ends the socket below the client. To leave a server that hangs, the client first writes to it, and waits for ever
- * behind what the server no longer reads; then it would not even reconnect. `quietly`: nothing is left to be told.
+ * behind what the server no longer reads; it would never go to another one. And what it is just dialling it forgets.
  */
-function destroySocket(client: NatsConnection, quietly: boolean): void {
+function destroySocket(client: NatsConnection): void {
   interface Inside {
-    readonly protocol?: { readonly transport?: { readonly socket?: { destroy?(error?: Error): void } } };
+    readonly protocol?: { readonly transport?: { readonly socket?: { destroy?(): void } } };
   }
-  const socket = (client as unknown as Inside).protocol?.transport?.socket;
-  if (!quietly) socket?.destroy?.(new Error('no answer to pings'));
-  else socket?.destroy?.();
+  (client as unknown as Inside).protocol?.transport?.socket?.destroy?.();
 }
 
 function settingsOf(options: NatsOptions): { hosts: string[]; settings: ConnectionOptions } {

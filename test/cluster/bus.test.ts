@@ -89,3 +89,12 @@ t.test('while it is not connected nothing is sent, and nothing of it later', asy
   t.equal(heard[before]?.seq, 1001);
   t.equal(one!.sent, 21);
 });
+
+t.test('what was published last is heard, though the connection is closed at once', async (t) => {
+  const link = await servers.connect();
+  const { length } = heard;
+  new NatsBus({ link, cluster: 'test' }).publish({ ...beat(2000), gone: true });
+  await link.close();
+  await until('it is heard', () => heard.length > length);
+  t.equal(heard.at(-1)?.gone, true);
+});
