@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { parse } from 'smol-toml';
 import { rootKeys, sections, type Key } from './config/keys.ts';
@@ -26,7 +26,7 @@ type Section<S extends Record<string, Key>> = {
 type Sections = { readonly [N in keyof typeof sections]: Section<(typeof sections)[N]> };
 
 /** Plain data, so that worker threads get it too. Durations end in Ms. */
-export interface Config extends Omit<Sections, 'postgres'> {
+export interface Config extends Omit<Sections, 'postgres' | 'nats'> {
   readonly host: string;
   readonly port: number;
   readonly dataDir: string;
@@ -36,6 +36,8 @@ export interface Config extends Omit<Sections, 'postgres'> {
   readonly demo: boolean;
   /** `url` is empty for the embedded PostgreSQL. */
   readonly postgres: { readonly url: string; readonly sharedBuffersBytes: number };
+  /** `servers` is empty for a node alone. */
+  readonly nats: Omit<Sections['nats'], 'url'> & { readonly servers: readonly string[] };
 }
 
 /** By `key` or `section.key`; `where` is what its source calls it. */
@@ -159,6 +161,15 @@ function camel(name: string): string {
   return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 
+/** A name that no other node has, as far as that can be had without asking. */
+function nodeIdOf(given: string, clustered: boolean, port: number): string {
+  if (given !== '' || !clustered) return given === '' ? 'node' : given;
+  const host = hostname()
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9-]/g, '-');
+  return `${host.replace(/^-+/, '').slice(0, 25)}-${port}`;
+}
+
 function assemble(given: Given): Config {
   const read = (path: string, key: Key): unknown => {
     const entry = given.get(path);
@@ -181,7 +192,8 @@ function assemble(given: Given): Config {
   const whereOf: WhereOf = (path) => given.get(path)?.where ?? path;
   const text = root as Record<string, string>;
   const dataDir = resolve(text['data_dir']!);
-  const { postgres, ...others } = built;
+  const { postgres, nats, ...others } = built;
+  const servers = text['nats']!.split(',').filter((url) => url.trim() !== '');
   const config: Config = {
     ...others,
     host: hostOf(text['host']!, root.demo, whereOf('host')),
@@ -189,9 +201,10 @@ function assemble(given: Given): Config {
     dataDir,
     workers: Number(root.workers) === 0 ? availableParallelism() : root.workers,
     objectsDir: objectsOf(text['objects']!, dataDir, whereOf('objects')),
-    nodeId: text['node_id']!,
+    nodeId: nodeIdOf(text['node_id']!, servers.length > 0, root.port),
     demo: root.demo,
     postgres: { url: text['postgres']!, sharedBuffersBytes: postgres.sharedBuffers },
+    nats: { ...nats, servers: servers.map((url) => url.trim()) },
   };
   checkRelations(config, text, whereOf);
   return config;

@@ -9,6 +9,8 @@ const redact = { paths: secret.flatMap((name) => [name, `*.${name}`, `*.*.${name
 const output = 2;
 
 /** JSON, or for people; the same in the main thread and in workers, which write by themselves. */
+export type Log = Logger;
+
 export function createLog(options: { readonly level: string; readonly format: string }): Logger {
   // By number: a worker's own `process.stderr` is a pipe to the main thread, and no terminal.
   const isPretty = options.format === 'pretty' || (options.format === 'auto' && isatty(output));

@@ -1,10 +1,18 @@
 import { randomBytes, randomInt } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { hostname } from 'node:os';
+import { NatsBus } from './cluster/bus-nats.ts';
+import { ClusterNode } from './cluster/cluster-node.ts';
+import { LocalLeaseStore } from './cluster/lease-store-local.ts';
+import { NatsLeaseStore } from './cluster/lease-store-nats.ts';
+import { connectNats } from './cluster/nats-connection.ts';
+import type { Bus, LeaseStore } from './cluster/ports.ts';
 import { ShardMap } from './cluster/shard-map.ts';
 import type { Config } from './config.ts';
-import { IdSource, shardCount } from './core/ids.ts';
+import { IdSource } from './core/ids.ts';
 import { realChance, realClock } from './core/real-clock.ts';
-import { createLog } from './log.ts';
+import { createLog, type Log } from './log.ts';
 import { createSharedLimits } from './net/connection-counter.ts';
 import { hashPassword } from './net/passwords.ts';
 import { loadTokenKeys } from './net/token-keys.ts';
@@ -12,8 +20,9 @@ import { StartError } from './core/start-error.ts';
 import { openDataDir } from './store/data-dir.ts';
 import { openPool, Reader, type DatabaseAddress, type Sql } from './store/database.ts';
 import { startEmbeddedPostgres } from './store/embedded-postgres.ts';
-import { DatabaseRefusal, lockNode, makePartitions, migrate, takeShards } from './store/migrate.ts';
+import { DatabaseRefusal, lockNode, makePartitions, migrate } from './store/migrate.ts';
 import { People } from './store/people.ts';
+import { readEpochs, sharedSecret } from './store/shards.ts';
 import { Supervisor } from './supervisor.ts';
 
 /** A running node: what main.ts starts and stops. */
@@ -26,7 +35,8 @@ export interface Node {
 
 const partitionsAhead = 2;
 const chores = { partitionsMs: 6 * 3_600_000, lockMs: 5_000 };
-const stopDeadlineMs = 5_000;
+const stopDeadlineMs = 4_000;
+const drainDeadlineMs = 4_000;
 
 /** Starts everything in order, and undoes it if something refuses. `failed` is called when the node can't go on. */
 export async function startNode(config: Config, failed: (reason: string) => void): Promise<Node> {
@@ -39,58 +49,130 @@ export async function startNode(config: Config, failed: (reason: string) => void
     const dataDir = await openDataDir(config.dataDir);
     undo.push(() => dataDir.close());
     const port = await freePort(config.host, config.port);
-    const tokenKeys = await loadTokenKeys(
-      config.dataDir,
-      config.auth.tokenKey === '' ? undefined : config.auth.tokenKey,
-    );
+    const clustered = config.nats.servers.length > 0;
     const database = await openDatabase(config, undo);
     const sql = openPool(database, 'main', 2, 30_000);
     undo.push(() => sql.end({ timeout: 1 }));
     await prepare(database, sql, config);
     const lock = openPool(database, 'node lock', 1, 10_000);
     undo.push(() => lock.end({ timeout: 1 }));
-    if (!(await waitForLock(lock)))
+    if (!(await waitForLock(lock, clustered)))
       throw new StartError(
-        'this database is in use by another kefu node; stop that one, or use another database',
+        clustered
+          ? 'this database is in use by a kefu node without --nats; stop that one, or use another database'
+          : 'this database is in use by another kefu node; stop that one, or use another database',
       );
     const notes = await firstAgents(sql, config);
+    const given = config.auth.tokenKey;
+    const shared =
+      given === '' && clustered ? await sharedSecret(sql, randomBytes(32).toString('base64url')) : given;
+    const tokenKeys = await loadTokenKeys(config.dataDir, shared);
+    const scheme = config.tls.cert === '' ? 'http' : 'https';
+    const shownHost = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host;
+    const url = `${scheme}://${shownHost}:${port}`;
+    // In the order of their starts, for names are compared to tell which of two was first.
+    const self = `${config.nodeId}~${realClock.wallMs().toString(36).padStart(9, '0')}`;
     const shards = new ShardMap();
-    shards.spread(config.workers);
-    const owner = `${config.nodeId} ${process.pid}`;
-    const all = Array.from({ length: shardCount }, (_, shard) => shard);
-    shards.setEpochs(await takeShards(sql, all, owner));
     const supervisor = new Supervisor({
       start: {
         config,
-        threads: Array.from({ length: config.workers }, (_, index) => `${config.nodeId}/${index}`),
+        process: self,
+        threads: Array.from({ length: config.workers }, (_, index) => `${self}/${index}`),
         shards: shards.buffer,
         limits: createSharedLimits(config.workers, randomInt(2 ** 31)),
         database,
         tokenKeys,
         port,
       },
-      shards,
-      takeShards: async (mine) => {
-        const epochs = await persistently(
-          () => takeShards(sql, mine, owner),
-          (error) => log.warn({ err: error }, 'shards can’t be taken while the database is away'),
-        );
-        shards.setEpochs(epochs);
-      },
+      cluster: () => cluster,
       log: (level, text) => log[level](text),
       escalate: failed,
     });
     undo.push(() => supervisor.stop(stopDeadlineMs));
+    const { store, bus } = clustered ? await joinNats(config, log, undo, notes) : alone();
+    const reader = new Reader(sql, realClock, 5_000);
+    const cluster = new ClusterNode({
+      clock: realClock,
+      chance: realChance,
+      store,
+      bus,
+      fences: { epochs: () => readEpochs(reader) },
+      workers: supervisor,
+      shards,
+      self: {
+        node: config.nodeId,
+        process: self,
+        workers: config.workers,
+        url: advertised(config, scheme, port),
+        version: packageVersion(),
+      },
+      suspectMs: config.lease.suspectAfterMs,
+      ttlMs: clustered ? config.lease.ttlMs : Infinity,
+      log: (level, text, error) => log[level]({ err: error }, text),
+      twin: (where) =>
+        failed(
+          `another node with the id ${config.nodeId} is in the cluster (${where}): give each its own with --node-id`,
+        ),
+    });
     await supervisor.start();
-    undo.push(startChores(sql, lock, failed, (error, what) => log.warn({ err: error }, what)));
-    const scheme = config.tls.cert === '' ? 'http' : 'https';
-    const shownHost = config.host === '0.0.0.0' || config.host === '::' ? 'localhost' : config.host;
-    return { url: `${scheme}://${shownHost}:${port}`, notes, stop: stopAll };
+    cluster.start();
+    for (let worker = 0; worker < config.workers; worker += 1) cluster.workerReady(worker);
+    await cluster.serving();
+    await supervisor.listen();
+    undo.push(async () => {
+      supervisor.close();
+      await cluster.drain(drainDeadlineMs);
+      // Before the workers end, so that nothing is given to them any more.
+      await cluster.stop();
+    });
+    undo.push(startChores(sql, lock, clustered, failed, (error, what) => log.warn({ err: error }, what)));
+    return { url, notes, stop: stopAll };
   } catch (error) {
     await stopAll();
     if (error instanceof DatabaseRefusal) throw new StartError(error.message);
     throw error;
   }
+}
+
+function alone(): { store: LeaseStore; bus: Bus | undefined } {
+  return { store: new LocalLeaseStore(), bus: undefined };
+}
+
+async function joinNats(
+  config: Config,
+  log: Log,
+  undo: (() => Promise<void> | void)[],
+  notes: string[],
+): Promise<{ store: LeaseStore; bus: Bus | undefined }> {
+  const { ca, cert, key, cluster, ...rest } = config.nats;
+  const link = await connectNats(
+    { ...rest, cluster, tlsCa: ca, tlsCert: cert, tlsKey: key },
+    `${config.nodeId} main`,
+    ({ type, data }) => log[type === 'connected' ? 'info' : 'warn'](data, `NATS: ${type}`),
+    { clock: realClock, chance: realChance },
+  );
+  undo.push(() => link.close());
+  const store = new NatsLeaseStore({ link, cluster, clock: realClock });
+  await store.open().catch((error: unknown) => {
+    throw new StartError(
+      `the leases can’t be opened: is JetStream on at the NATS of --nats? ${String(error)}`,
+    );
+  });
+  const { replicas } = store;
+  notes.push(
+    `cluster ${cluster}, node ${config.nodeId}: leases in JetStream with ${replicas} ${replicas === 1 ? 'replica' : 'replicas'}`,
+  );
+  return { store, bus: new NatsBus({ link, cluster }) };
+}
+
+function advertised({ cluster, host }: Config, scheme: string, port: number): string {
+  if (cluster.advertise !== '') return cluster.advertise;
+  return `${scheme}://${host === '0.0.0.0' || host === '::' ? hostname() : host}:${port}`;
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }
 
 async function openDatabase(config: Config, undo: (() => Promise<void> | void)[]): Promise<DatabaseAddress> {
@@ -124,9 +206,9 @@ async function prepare(database: DatabaseAddress, sql: Sql, config: Config): Pro
 }
 
 /** A node that was killed may hold the lock until its connection is noticed to be dead: worth a short wait. */
-async function waitForLock(lock: Sql): Promise<boolean> {
+async function waitForLock(lock: Sql, shared: boolean): Promise<boolean> {
   for (let attempt = 0; attempt < 30; attempt += 1) {
-    if (await lockNode(lock)) return true;
+    if (await lockNode(lock, shared)) return true;
     await new Promise<void>((resolve) => realClock.after(100, resolve));
   }
   return false;
@@ -187,21 +269,11 @@ async function firstAgents(sql: Sql, config: Config): Promise<string[]> {
   return [`first admin: admin@kefu.local, password: ${secret} (shown this once)`];
 }
 
-async function persistently<T>(work: () => Promise<T>, failed: (error: unknown) => void): Promise<T> {
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      failed(error);
-      await new Promise<void>((resolve) => realClock.after(500, resolve));
-    }
-  }
-}
-
 /** What has to be looked after now and then: next months' partitions, and that the database is still ours alone. */
 function startChores(
   sql: Sql,
   lock: Sql,
+  shared: boolean,
   failed: (reason: string) => void,
   trouble: (error: unknown, what: string) => void,
 ): () => void {
@@ -211,9 +283,9 @@ function startChores(
     );
   }, chores.partitionsMs);
   const locking = setInterval(() => {
-    lockNode(lock).then(
+    lockNode(lock, shared).then(
       (ours) => {
-        if (!ours) failed('another kefu node has taken this database');
+        if (!ours) failed('another kefu node has taken this database for itself');
       },
       (error: unknown) => trouble(error, 'the database does not answer'),
     );

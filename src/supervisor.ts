@@ -1,15 +1,25 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { ThreadId } from './actors/engine/types.ts';
-import type { ShardMap } from './cluster/shard-map.ts';
+import type { ProcessId, Term, Workers } from './cluster/ports.ts';
+import type { ClusterStatus } from './cluster/status.ts';
 import { releaseThread } from './net/connection-counter.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './worker.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 
-/** Starts the worker threads, joins them into a mesh, and replaces those that die. */
+/** What the supervisor tells the cluster's part of this node. */
+export interface ClusterSide {
+  workerReady(worker: number): void;
+  workerLost(worker: number): void;
+  opened(term: Term, taken: boolean): void;
+  released(term: Term): void;
+  fenced(term: Term): void;
+  status(): ClusterStatus;
+}
+
+/** Starts the worker threads, joins them into a mesh, hands them their shards, and replaces those that die. */
 export interface SupervisorOptions {
-  readonly start: Omit<WorkerStart, 'index' | 'life'>;
-  readonly shards: ShardMap;
-  /** New epochs for these shards, so that whatever the dead worker still has on its way is refused. Keeps trying. */
-  readonly takeShards: (shards: readonly number[]) => Promise<void>;
+  readonly start: Omit<WorkerStart, 'index' | 'life' | 'known'>;
+  /** Made later than the supervisor, which it needs. */
+  readonly cluster: () => ClusterSide;
   readonly log: (level: 'info' | 'warn' | 'error', text: string) => void;
   /** Workers die faster than they can be replaced: the node gives up. */
   readonly escalate: (reason: string) => void;
@@ -27,11 +37,14 @@ interface Slot {
 const replacementsMax = 10;
 const windowMs = 60_000;
 
-export class Supervisor {
+export class Supervisor implements Workers {
   readonly #options: SupervisorOptions;
   readonly #slots: Slot[] = [];
   #deaths: number[] = [];
   #stopping = false;
+  #known: readonly ThreadId[] = [];
+  /** Shards of this turn: many may move in one. */
+  #moved = new Set<number>();
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
@@ -41,14 +54,56 @@ export class Supervisor {
     return this.#options.start.threads;
   }
 
-  /** Settles when every worker listens. */
+  /** Settles when every worker can be given shards. */
   async start(): Promise<void> {
     const ready = this.#threads.map((_, index) => this.#spawn(index, 0));
     this.#threads.forEach((_, from) => {
       for (let to = from + 1; to < this.#threads.length; to += 1) this.#link(from, to);
     });
     await Promise.all(ready);
+  }
+
+  /** Settles when every worker takes connections. */
+  async listen(): Promise<void> {
     await Promise.all(this.#slots.map((slot) => this.#listen(slot.worker)));
+  }
+
+  /** No new connections from here on. */
+  close(): void {
+    this.#toAll({ type: 'close' });
+  }
+
+  // ---- the cluster's orders
+
+  open(worker: number, terms: readonly Term[]): void {
+    this.#send(this.#slots[worker]!.worker, { type: 'open', terms });
+  }
+
+  release(worker: number, terms: readonly Term[]): void {
+    this.#send(this.#slots[worker]!.worker, { type: 'release', terms });
+  }
+
+  drop(worker: number, shards: readonly number[]): void {
+    this.#send(this.#slots[worker]!.worker, { type: 'drop', shards });
+  }
+
+  moved(shards: readonly number[]): void {
+    if (this.#moved.size === 0)
+      setImmediate(() => {
+        const moved = [...this.#moved];
+        this.#moved.clear();
+        this.#toAll({ type: 'moved', shards: moved });
+      });
+    for (const shard of shards) this.#moved.add(shard);
+  }
+
+  threads(all: readonly ThreadId[]): void {
+    this.#known = all;
+    this.#toAll({ type: 'threads', all });
+  }
+
+  lost(process: ProcessId): void {
+    this.#toAll({ type: 'lost', threads: this.#known.filter((thread) => thread.startsWith(`${process}/`)) });
   }
 
   /** Ends all workers: what they took is committed and acked, their clients are told. */
@@ -65,7 +120,7 @@ export class Supervisor {
 
   /** Settles when the worker has its shards. */
   #spawn(index: number, life: number): Promise<void> {
-    const workerData: WorkerStart = { ...this.#options.start, index, life };
+    const workerData: WorkerStart = { ...this.#options.start, index, life, known: this.#known };
     const worker = new Worker(new URL('worker.ts', import.meta.url), { workerData });
     const exit = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
     const slot: Slot = { worker, life, exit, drained: undefined };
@@ -80,11 +135,29 @@ export class Supervisor {
     return new Promise((resolve) => {
       worker.on('message', (message: FromWorker) => {
         if (message.type === 'ready') resolve();
-        if (message.type === 'drained') slot.drained?.();
-        if (message.type === 'crashing')
-          this.#options.log('error', `worker ${index} is crashing: ${message.reason}`);
+        else this.#heard(index, slot, message);
       });
     });
+  }
+
+  #heard(index: number, slot: Slot, message: Exclude<FromWorker, { type: 'ready' }>): void {
+    const cluster = this.#options.cluster();
+    switch (message.type) {
+      case 'opened':
+        return cluster.opened(message.term, message.taken);
+      case 'released':
+        return cluster.released(message.term);
+      case 'fenced':
+        return cluster.fenced(message.term);
+      case 'askStatus':
+        return this.#send(slot.worker, { type: 'status', id: message.id, status: cluster.status() });
+      case 'drained':
+        return slot.drained?.();
+      case 'crashing':
+        return this.#options.log('error', `worker ${index} is crashing: ${message.reason}`);
+      case 'listening':
+        return;
+    }
   }
 
   #listen(worker: Worker): Promise<void> {
@@ -114,7 +187,7 @@ export class Supervisor {
   }
 
   async #replace(index: number, dead: Slot): Promise<void> {
-    const { log, shards, escalate, start } = this.#options;
+    const { log, escalate, start } = this.#options;
     const thread = this.#threads[index]!;
     const now = performance.now();
     this.#deaths = [...this.#deaths.filter((at) => now - at < windowMs), now];
@@ -123,16 +196,19 @@ export class Supervisor {
     log('warn', `worker ${index} died; it is replaced, and its shards come back from the journal`);
     releaseThread(start.limits, index);
     const others = this.#slots.filter((_, other) => other !== index);
-    for (const other of others) this.#send(other.worker, { type: 'lost', thread });
-    await this.#options.takeShards(shards.shardsOf(index));
-    if (this.#stopping) return;
+    this.#options.cluster().workerLost(index);
+    for (const other of others) this.#send(other.worker, { type: 'lost', threads: [thread] });
     const ready = this.#spawn(index, dead.life + 1);
     for (let other = 0; other < this.#threads.length; other += 1)
       if (other !== index) this.#link(index, other);
     await ready;
-    for (const other of others) this.#send(other.worker, { type: 'taken', thread });
+    this.#options.cluster().workerReady(index);
     await this.#listen(this.#slots[index]!.worker);
     log('info', `worker ${index} serves again`);
+  }
+
+  #toAll(message: ToWorker): void {
+    for (const { worker } of this.#slots) this.#send(worker, message);
   }
 
   #send(worker: Worker, message: ToWorker): void {

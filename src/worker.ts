@@ -1,17 +1,22 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import * as uWS from 'uWebSockets.js';
 import { agentActors } from './actors/agent.ts';
 import { customerActors } from './actors/customer.ts';
 import type { ActorKind, Envelope, ThreadId } from './actors/engine/types.ts';
+import type { Term } from './cluster/ports.ts';
 import { ActorSystem } from './actors/engine/system.ts';
-import { agentKind, gatewayKind, queueKind, sessionKind } from './actors/messages.ts';
+import { agentKind, gatewayKind, queueKind, sessionKind, type SessionMessage } from './actors/messages.ts';
 import { queueActors } from './actors/queue.ts';
 import { sessionActors } from './actors/session.ts';
-import { Mesh } from './cluster/mesh.ts';
+import type { NatsOptions } from './cluster/nats-connection.ts';
+import { connectNats } from './cluster/nats-connection.ts';
+import { ClusterRouter } from './cluster/router.ts';
+import { ShardKeeper } from './cluster/shard-keeper.ts';
 import { ShardMap } from './cluster/shard-map.ts';
-import type { Config } from './config.ts';
-import { assert } from './core/errors.ts';
+import { NatsWire } from './cluster/wire-nats.ts';
+import type { ClusterStatus } from './cluster/status.ts';
+import { assert, refusal } from './core/errors.ts';
 import { IdSource, shardOf } from './core/ids.ts';
 import { realChance, realClock } from './core/real-clock.ts';
 import { createLog } from './log.ts';
@@ -25,53 +30,16 @@ import { siteHandler } from './net/site.ts';
 import { serve } from './net/http-server.ts';
 import { loadStaticFiles } from './net/static-files.ts';
 import { TokenBuckets } from './net/token-bucket.ts';
-import { createTokens, type TokenKey } from './net/tokens.ts';
-import { openPool, Reader, type DatabaseAddress } from './store/database.ts';
+import { createTokens } from './net/tokens.ts';
+import { openPool, Reader } from './store/database.ts';
 import { Files } from './store/files.ts';
 import { TieredHistory } from './store/history.ts';
 import { PostgresJournal } from './store/journal.ts';
 import { openFileStore } from './store/object-store-file.ts';
 import { People } from './store/people.ts';
 import { SessionIndex } from './store/session-index.ts';
-
-/** What the main thread gives a worker at its start. */
-export interface WorkerStart {
-  readonly config: Config;
-  readonly index: number;
-  /** Which life of this worker number; above those of the workers it replaces. */
-  readonly life: number;
-  readonly threads: readonly ThreadId[];
-  readonly shards: SharedArrayBuffer;
-  readonly limits: SharedArrayBuffer;
-  readonly database: DatabaseAddress;
-  readonly tokenKeys: readonly TokenKey[];
-  readonly port: number;
-}
-
-/** From the main thread. */
-export type ToWorker =
-  | {
-      readonly type: 'link';
-      readonly thread: ThreadId;
-      readonly port: MessagePort;
-      readonly sent: SharedArrayBuffer;
-      readonly received: SharedArrayBuffer;
-    }
-  /** A thread is gone: asks to it fail, what it knew is forgotten. */
-  | { readonly type: 'lost'; readonly thread: ThreadId }
-  /** A thread has taken its predecessor's shards over: whoever followed something there comes again. */
-  | { readonly type: 'taken'; readonly thread: ThreadId }
-  | { readonly type: 'listen' }
-  /** Take nothing new, commit and ack what was taken. */
-  | { readonly type: 'drain'; readonly deadlineMs: number }
-  /** Tell the clients, and end. */
-  | { readonly type: 'stop' };
-
-export type FromWorker =
-  | { readonly type: 'ready' }
-  | { readonly type: 'listening' }
-  | { readonly type: 'drained' }
-  | { readonly type: 'crashing'; readonly reason: string };
+import { newestTerms } from './store/shards.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 
 const start = workerData as WorkerStart;
 const { config, index } = start;
@@ -81,7 +49,39 @@ const log = createLog(config.log).child({ thread: self });
 const metrics = new Metrics();
 const ids = new IdSource(clock, realChance);
 const shards = new ShardMap(start.shards);
-const mesh = new Mesh({ self: index, threads: start.threads, shards, clock });
+const clustered = config.nats.servers.length > 0;
+const link = clustered
+  ? await connectNats(
+      natsOptions(config.nats),
+      self,
+      ({ type, data }) => {
+        metrics.natsEvents.inc({ type });
+        log[type === 'connected' ? 'info' : 'warn'](data, `NATS: ${type}`);
+      },
+      { clock, chance: realChance },
+    )
+  : undefined;
+const wire =
+  link === undefined
+    ? undefined
+    : new NatsWire({
+        link,
+        cluster: config.nats.cluster,
+        thread: self,
+        clock,
+        deliver: (from, envelopes) => router.receive(envelopes, from),
+      });
+const router = new ClusterRouter({
+  self,
+  shards,
+  clock,
+  wire,
+  heldMax: config.cluster.held,
+  heldMs: config.cluster.heldWaitMs,
+  deliver: (envelope, from) => system.deliver(envelope, from),
+  passedOn: (ask, thread) => system.passedOn(ask, thread),
+  undeliverable,
+});
 const shared = new SharedLimits(start.limits, index, config.limits);
 const reader = new Reader(
   openPool(start.database, `${self} reads`, config.store.connections, config.store.readWaitMs),
@@ -96,8 +96,12 @@ const journal = new PostgresJournal({
   clock,
   connect: () => openPool(start.database, `${self} journal`, 1, 2 * config.journal.commitWaitMs),
   newWriter: () => `${self} ${ids.next()}`,
-  epochOf: (shard) => shards.epochOf(shard),
-  ownShards: () => shards.shardsOf(index),
+  epochOf: (shard) => keeper.epochOf(shard),
+  ownShards: () => keeper.shards,
+  owner: start.process,
+  mayAct: () => shards.isValid(clock.nowMs()),
+  ...(clustered ? { newest: (terms: readonly Term[]) => newestTerms(reader, terms) } : {}),
+  refused: (shard, epoch) => void checkTerm({ shard, epoch }),
   settle: (session, outcome) => system.notify(sessionKind, session, outcome),
   log: (level, text, error) => log[level]({ err: error }, text),
   limits: config.journal,
@@ -162,7 +166,7 @@ const kinds = [
 
 const system = new ActorSystem({
   clock,
-  router: mesh,
+  router,
   kinds,
   limits: {
     turnMessages: 64,
@@ -192,6 +196,41 @@ const system = new ActorSystem({
     },
   },
 });
+
+const keeper = new ShardKeeper({
+  clock,
+  router,
+  system,
+  journal,
+  flushMs: config.cluster.flushMs,
+  answerOpened: (term, taken) => send({ type: 'opened', term, taken }),
+  answerReleased: (term) => send({ type: 'released', term }),
+  serves: (opened) => {
+    wake(new Set(opened)).catch((error: unknown) =>
+      log.warn({ err: error }, 'who waits could not be read; the first message will do'),
+    );
+  },
+  ceases: () => undefined,
+});
+
+/** The fence has refused a commit: of this term, or of another shard's that it leaned on? */
+async function checkTerm(term: Term): Promise<void> {
+  const newest = await newestTerms(reader, [term]).catch(() => undefined);
+  if (newest !== undefined && !newest.has(term.shard)) send({ type: 'fenced', term });
+}
+
+/** Nobody was found for it in time: who said something is told so. */
+function undeliverable({ kind = '', key = '', message }: Envelope): void {
+  metrics.undeliverable.inc();
+  const said = message as SessionMessage;
+  if (kind !== sessionKind.kind || said.type !== 'say') return;
+  const { peer, id } = said;
+  system
+    .ref(gatewayKind, peer.thread)
+    .tell({ type: 'refused', session: key, conn: peer.conn, id, refusal: nobodyThere });
+}
+
+const nobodyThere = refusal('unavailable', 'who has this session is not known just now; try again', 1000);
 
 const requests = new Requests(system, people);
 const tokens = createTokens({ keys: start.tokenKeys, clock });
@@ -226,7 +265,7 @@ function collect(): Promise<unknown> {
   metrics.hotBytes.set(history.hotBytes);
   metrics.hotReads.set(history.hits);
   metrics.warmReads.set(history.misses);
-  metrics.linkRefused.set(mesh.refused);
+  metrics.linkRefused.set(router.refused);
   for (const [kind, count] of Object.entries(stats.actors)) metrics.actors.set({ kind }, count);
   metrics.eventLoopDelay.set(delay.percentile(99) / 1e9);
   delay.reset();
@@ -286,6 +325,7 @@ async function listen(): Promise<void> {
     rejected: (code) => metrics.rejected.inc({ code }),
     crash: process.env['KEFU_TEST_HOOKS'] === '1' ? crashOnPurpose : undefined,
     worker: index,
+    cluster: clusterStatus,
   });
   serve(
     app,
@@ -329,16 +369,19 @@ function crashOnPurpose(): void {
 
 /** A worker that ended with an open app would take the whole process with it. */
 function closeSockets(): void {
-  if (listener !== undefined) uWS.us_listen_socket_close(listener);
-  listener = undefined;
+  closeDoor();
   app?.close();
   app = undefined;
 }
 
-/** Commits what was taken; the acks may be for connections of other threads, so all drain before any stops. */
-async function drain(deadlineMs: number): Promise<void> {
+function closeDoor(): void {
   if (listener !== undefined) uWS.us_listen_socket_close(listener);
   listener = undefined;
+}
+
+/** Commits what was taken; the acks may be for connections of other threads, so all drain before any stops. */
+async function drain(deadlineMs: number): Promise<void> {
+  closeDoor();
   await journal.close(deadlineMs);
   // Two turns of the event loop: one for the actors to hear of the last commit, one for the ports to take its acks.
   await new Promise<void>((resolve) => clock.after(10, resolve));
@@ -351,6 +394,7 @@ async function stop(): Promise<void> {
   await reader.sql
     .end({ timeout: 1 })
     .catch((error: unknown) => log.warn({ err: error }, 'closing the pool'));
+  await link?.close();
 }
 
 function send(message: FromWorker): void {
@@ -370,39 +414,64 @@ function forget(thread: ThreadId): void {
   for (const key of system.keysOf('agent')) system.notify(agentKind, key, { type: 'threadLost', thread });
 }
 
+/** Asks for the cluster's status that wait for main's answer. */
+const statusAsks = new Map<number, (status: ClusterStatus) => void>();
+let statusNumber = 0;
+
+function clusterStatus(): Promise<ClusterStatus> {
+  statusNumber += 1;
+  const id = statusNumber;
+  send({ type: 'askStatus', id });
+  return new Promise((resolve) => statusAsks.set(id, resolve));
+}
+
+function lost(threads: readonly ThreadId[]): void {
+  for (const thread of threads) {
+    router.disconnect(thread);
+    system.threadLost(thread);
+    forget(thread);
+  }
+}
+
+function linked({ thread, port, sent, received }: Extract<ToWorker, { type: 'link' }>): void {
+  const handled = new Int32Array(received);
+  router.connect(thread, port, sent);
+  port.on('message', (envelopes: readonly Envelope[]) => {
+    router.receive(envelopes, thread);
+    Atomics.add(handled, 1, envelopes.length);
+  });
+}
+
 parentPort!.on('message', (message: ToWorker) => {
   switch (message.type) {
-    case 'link': {
-      const { thread, port, sent, received } = message;
-      const handled = new Int32Array(received);
-      mesh.connect(thread, port, sent);
-      port.on('message', (envelopes: readonly Envelope[]) => {
-        for (const envelope of envelopes) system.deliver(envelope, thread);
-        Atomics.add(handled, 1, envelopes.length);
-      });
-      return;
-    }
+    case 'link':
+      return linked(message);
     case 'lost':
-      mesh.disconnect(message.thread);
-      system.threadLost(message.thread);
-      forget(message.thread);
-      return;
-    case 'taken': {
-      const worker = start.threads.indexOf(message.thread);
-      gateway.restarted((_kind, key) => shards.ownerOf(shardOf(key)) === worker);
-      return;
+      return lost(message.threads);
+    case 'threads':
+      return router.setThreads(message.all);
+    case 'moved': {
+      router.moved(message.shards);
+      const moved = new Set(message.shards);
+      return gateway.restarted((_kind, key) => moved.has(shardOf(key)));
     }
+    case 'open':
+      return void keeper.open(message.terms);
+    case 'release':
+      return void keeper.release(message.terms);
+    case 'drop':
+      return keeper.drop(message.shards);
+    case 'status':
+      statusAsks.get(message.id)?.(message.status);
+      return void statusAsks.delete(message.id);
     case 'listen':
       listen().then(
-        () => {
-          send({ type: 'listening' });
-          wake().catch((error: unknown) =>
-            log.warn({ err: error }, 'who waits could not be read; the first message will do'),
-          );
-        },
+        () => send({ type: 'listening' }),
         (error: Error) => send({ type: 'crashing', reason: error.message }),
       );
       return;
+    case 'close':
+      return closeDoor();
     case 'drain':
       void drain(message.deadlineMs).then(() => send({ type: 'drained' }));
       return;
@@ -413,16 +482,21 @@ parentPort!.on('message', (message: ToWorker) => {
 });
 
 assert(parentPort, 'this file is started as a worker thread');
+router.setThreads(start.known);
 void journal.start().then(() => send({ type: 'ready' }));
 
 /**
- * Starts those actors of this thread's shards that have something to do though nobody asks: queues with somebody
- * waiting, and agents that hold sessions but may never come back.
+ * Starts those actors of these shards that have something to do though nobody asks: queues with somebody waiting, and
+ * agents that hold sessions but may never come back.
  */
-async function wake(): Promise<void> {
-  const isHere = (key: string): boolean => shards.ownerOf(shardOf(key)) === index;
+async function wake(opened: ReadonlySet<number>): Promise<void> {
+  const isHere = (key: string): boolean => opened.has(shardOf(key));
   for (const group of await people.groups(10_000))
     if (isHere(group)) system.ref(queueKind, group).tell({ type: 'tick' });
   for (const agent of await sessions.holders())
     if (isHere(agent)) system.ref(agentKind, agent).tell({ type: 'reconcile' });
+}
+
+function natsOptions({ servers, ca, cert, key, ...rest }: WorkerStart['config']['nats']): NatsOptions {
+  return { ...rest, servers, tlsCa: ca, tlsCert: cert, tlsKey: key };
 }

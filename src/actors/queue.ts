@@ -177,9 +177,7 @@ class QueueActor implements Actor<QueueMessage> {
       const reservation = await agentRef.ask<Reservation>({ type: 'reserve', session }, reserveMs);
       if (!reservation.granted) return settle('declined', reservation.status);
       try {
-        await system
-          .ref(sessionKind, session)
-          .ask({ type: 'assign', agent: reservation.agent }, assignMs);
+        await system.ref(sessionKind, session).ask({ type: 'assign', agent: reservation.agent }, assignMs);
         settle('assigned');
       } catch (error) {
         const unclear =

@@ -65,8 +65,7 @@ export class SessionPassing {
   tellPosition(peer: Peer, state: SessionState): void {
     if (this.#place === undefined) {
       // This actor has started anew since the queue told it.
-      if (waits(state))
-        this.#system.ref(queueKind, state.group).tell({ type: 'where', session: this.#id });
+      if (waits(state)) this.#system.ref(queueKind, state.group).tell({ type: 'where', session: this.#id });
       return;
     }
     const frame = this.#queueFrame(this.#place);

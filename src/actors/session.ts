@@ -28,7 +28,14 @@ import { MessageIds } from './message-ids.ts';
 import type { History, Journal, Sessions } from './ports.ts';
 import { afterCommit } from './session-effects.ts';
 import { messageEvent, stateEvent } from './session-events.ts';
-import { elsewhere, journalGone, notFound, tooLong, type Pending, type Requester } from './session-pending.ts';
+import {
+  elsewhere,
+  journalGone,
+  notFound,
+  tooLong,
+  type Pending,
+  type Requester,
+} from './session-pending.ts';
 import { SessionPassing } from './session-passing.ts';
 import { Subscribers, senderJson } from './subscribers.ts';
 

@@ -2,17 +2,7 @@ import type { Chance, Clock } from '../core/clock.ts';
 import { shardCount } from '../core/ids.ts';
 import { Lease } from './lease.ts';
 import { Members } from './members.ts';
-import type {
-  Beat,
-  Bus,
-  Fences,
-  Generation,
-  LeaseStore,
-  Member,
-  ProcessId,
-  Term,
-  Workers,
-} from './ports.ts';
+import type { Beat, Bus, Fences, Generation, LeaseStore, Member, ProcessId, Term, Workers } from './ports.ts';
 import { placeShards } from './rendezvous.ts';
 import type { ShardMap } from './shard-map.ts';
 import type { ClusterStatus, ShardPhase } from './status.ts';
@@ -187,7 +177,10 @@ export class ClusterNode {
     const { clock, self, bus } = this.#options;
     const now = clock.nowMs();
     const here = { ...this.#self(this.#lease.generation), silenceMs: 0 };
-    const others = this.#members.all.map((it) => ({ ...it, silenceMs: this.#members.silenceMs(it.process, now) }));
+    const others = this.#members.all.map((it) => ({
+      ...it,
+      silenceMs: this.#members.silenceMs(it.process, now),
+    }));
     const shards = Array.from({ length: shardCount }, (_, shard) => {
       const { process, worker, epoch } = this.#where.place(shard);
       const mine = this.#mine.get(shard);
@@ -278,7 +271,8 @@ export class ClusterNode {
         // Our own earlier lives are dead: whoever has this node's name and is alive will be heard.
         for (const member of members)
           if (member.node !== this.#options.self.node) this.#members.readOf(member, at);
-          else if (member.generation !== generation) void store.leave(member.generation).catch(() => undefined);
+          else if (member.generation !== generation)
+            void store.leave(member.generation).catch(() => undefined);
         this.#claimsFromMs = at + suspectMs / 2;
       },
       (error: unknown) => {

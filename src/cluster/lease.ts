@@ -56,12 +56,17 @@ export class Lease {
   }
 
   tick(nowMs: number): void {
-    const { ttlMs, suspectMs, shards } = this.#options;
+    const { ttlMs } = this.#options;
     if (this.#joined && nowMs >= this.#deadlineMs)
       this.end(`no heartbeat was acknowledged for ${ttlMs} ms: this node gives its shards up`);
-    if (this.holds(nowMs))
-      shards.extend(ttlMs === Infinity ? Infinity : Math.min(this.#deadlineMs, nowMs + suspectMs));
+    this.#extend(nowMs);
     if (nowMs >= this.#nextMs && !this.#sending) this.#send(nowMs);
+  }
+
+  #extend(nowMs: number): void {
+    const { ttlMs, suspectMs, shards } = this.#options;
+    if (!this.holds(nowMs)) return;
+    shards.extend(ttlMs === Infinity ? Infinity : Math.min(this.#deadlineMs, nowMs + suspectMs));
   }
 
   /** It slept, or its clocks jumped: nothing may be done before `woken`. */
@@ -104,6 +109,7 @@ export class Lease {
         this.#nextMs = sentMs + Math.min(ttlMs / 4, 3_600_000);
         if (this.#joined || clock.nowMs() >= this.#deadlineMs) return;
         this.#joined = true;
+        this.#extend(clock.nowMs());
         joined();
       },
       (error: unknown) => {

@@ -114,7 +114,8 @@ export class Members {
       if (nowMs - peer.heardMs <= suspectMs) continue;
       let vouched = false;
       for (const [other, witness] of this.#peers)
-        vouched ||= other !== process && nowMs - witness.heardMs < suspectMs / 2 && witness.hears.has(process);
+        vouched ||=
+          other !== process && nowMs - witness.heardMs < suspectMs / 2 && witness.hears.has(process);
       if (!vouched) silent.push(process);
     }
     return silent;

@@ -61,9 +61,15 @@ export const rootKeys = {
     secret: true,
     flag: '--postgres URL',
   }),
-  nats: text('For clusters, which come with a later version.', { secret: true, flag: '--nats URL[,URL]' }),
+  nats: text(
+    'NATS with JetStream, one server or several of one cluster: this node is one of a kefu cluster. Needs --postgres.',
+    { secret: true, flag: '--nats URL[,URL]' },
+  ),
   objects: text('Where files go: file:///DIR. Without it DATA_DIR/objects.', { flag: '--objects URL' }),
-  node_id: text('This node’s name in logs and metrics.', { default: 'node', flag: '--node-id NAME' }),
+  node_id: text(
+    'This node’s name, unlike that of every other node of its cluster. Without it `node`, in a cluster HOSTNAME-PORT.',
+    { flag: '--node-id NAME' },
+  ),
   demo: {
     kind: 'flag',
     default: false,
@@ -172,9 +178,31 @@ export const sections = {
     url: text('The same as `--postgres`, for the TOML file.', { secret: true, same: 'postgres' }),
     shared_buffers: bytes(128 * 2 ** 20, 'Memory of the embedded PostgreSQL’s buffer cache.', 2 ** 20),
   },
+  nats: {
+    url: text('The same as `--nats`, for the TOML file.', { secret: true, same: 'nats' }),
+    cluster: text('The cluster’s name: whose subjects and bucket on that NATS.', { default: 'kefu' }),
+    user: text('User, with password. In the URL they do as well.'),
+    password: text('See user.', { secret: true }),
+    token: text('A token instead of a user.', { secret: true }),
+    nkey: text('A user’s nkey seed (SU…), or a file that holds one.', { secret: true }),
+    creds: text('A .creds file: JWT and nkey.'),
+    ca: text(
+      'The authority of NATS’ certificate, a PEM file. With it, or a URL tls://…, the connection is TLS.',
+    ),
+    cert: text('This client’s certificate, a PEM file.'),
+    key: text('Its private key, a PEM file.'),
+  },
+  cluster: {
+    advertise: text(
+      'Where people reach this node, as other nodes show it. Without it http(s)://HOSTNAME:PORT.',
+    ),
+    held: count(10_000, 'Messages for shards in motion, a worker. The next one gets `unavailable`.', 16),
+    held_wait: ms(5 * s, 'How long one is held for a shard in motion. Then it gets `unavailable`.', 100),
+    flush: ms(1 * s, 'How long a shard that moves may take to finish what it has on its way.', 10),
+  },
   auth: {
     token_key: text(
-      'The key that signs tokens, at least 32 characters; several, separated by commas: the first signs, all verify. Without it one is made and kept in the data directory.',
+      'The key that signs tokens, at least 32 characters; several, separated by commas: the first signs, all verify. Without it one is made and kept in the data directory, in a cluster in the database.',
       { secret: true },
     ),
     customer_token: ms(365 * day, 'How long a customer’s token is valid.', 60 * s, 3650 * day),
@@ -204,8 +232,18 @@ export const sections = {
     open: { kind: 'flag', default: false, about: 'Serve /metrics to others than loopback.' },
   },
   lease: {
-    suspect_after: ms(2 * s, 'For clusters, which come with a later version.'),
-    ttl: ms(20 * s, 'For clusters, which come with a later version.'),
+    suspect_after: ms(
+      2 * s,
+      'A node that nobody has heard for this long is given up, and its shards are taken over.',
+      200,
+      60 * s,
+    ),
+    ttl: ms(
+      20 * s,
+      'A node whose heartbeats NATS has not acknowledged for this long gives its shards up itself. At least four times suspect_after.',
+      800,
+      600 * s,
+    ),
   },
   archive: {
     after: ms(30 * day, 'For the archive, which comes with a later version.', 0, 36_500 * day),

@@ -36,8 +36,7 @@ export function checkRelations(config: Config, root: Record<string, string>, whe
   const { tls, nodeId, postgres, auth, http, limits } = config;
   if (root['data_dir'] === '')
     throw new ConfigError(`${whereOf('data_dir')}: a folder must be named; leave it out for ./data`);
-  if (root['nats'] !== '')
-    throw new ConfigError(`${whereOf('nats')}: clusters come with a later version; leave --nats out`);
+  checkCluster(config, whereOf);
   if (!/^[a-z0-9][a-z0-9_-]{0,31}$/.test(nodeId))
     throw new ConfigError(
       `${whereOf('node_id')}: ${JSON.stringify(nodeId).slice(0, 80)} is not 1 to 32 of a to z, 0 to 9, - and _, a letter or digit first`,
@@ -65,6 +64,30 @@ export function checkRelations(config: Config, root: Record<string, string>, whe
     throw new ConfigError(
       'limits.output_bytes: must not be below limits.frame_bytes, or no large event gets through',
     );
+}
+
+function checkCluster({ nats, postgres, lease }: Config, whereOf: WhereOf): void {
+  if (lease.ttlMs < 4 * lease.suspectAfterMs)
+    throw new ConfigError('lease.ttl: must be at least four times lease.suspect_after');
+  if (!/^[a-z0-9][a-z0-9_-]{0,31}$/.test(nats.cluster))
+    throw new ConfigError(
+      `${whereOf('nats.cluster')}: ${JSON.stringify(nats.cluster).slice(0, 80)} is not 1 to 32 of a to z, 0 to 9, - and _, a letter or digit first`,
+    );
+  if (nats.servers.length === 0) return;
+  if (nats.servers.some((url) => !/^(?:(?:nats|tls):\/\/)?[^/\s]+$/.test(url)))
+    throw new ConfigError(`${whereOf('nats')}: its value is not URLs like nats://HOST:4222,nats://HOST:4222`);
+  if (postgres.url === '')
+    throw new ConfigError(
+      `${whereOf('nats')}: the nodes of a cluster share one database: give --postgres URL too`,
+    );
+  if ((nats.cert === '') !== (nats.key === ''))
+    throw new ConfigError('nats.cert and nats.key: give both, or none');
+  for (const name of ['creds', 'ca', 'cert', 'key'] as const) {
+    if (nats[name] !== '' && !isFile(nats[name]))
+      throw new ConfigError(
+        `${whereOf(`nats.${name}`)}: there is no readable file ${JSON.stringify(nats[name])}`,
+      );
+  }
 }
 
 function isFile(path: string): boolean {

@@ -350,6 +350,13 @@ export class Connection {
     );
   }
 
+  /** A session that has moved did not know this connection when the message came: subscribed first, it is said again. */
+  stranger(session: string, id: string, body: unknown): void {
+    if (!this.follower.again(session)) return this.follower.refused(session, id, justMoved);
+    if (!this.#tell(session, { type: 'say', peer: this.#peer, id, body }))
+      this.follower.refused(session, id, sessionBusy);
+  }
+
   assigned(session: string): void {
     this.follower.assigned(session).catch(() => {
       // What could not be had now is looked for again: the agent's actor knows what it holds.
@@ -450,5 +457,6 @@ const badToken = refusal(
 );
 const tooLarge = refusal('too_large', 'a frame may not be larger than the limits that `ready` announced');
 const sessionBusy = refusal('busy', 'this session is busy; try again', 200);
+const justMoved = refusal('unavailable', 'this session has just moved; try again with the same id', 200);
 const tooEarly = refusal('busy', 'too many frames before ready', 200);
 const tooManyUnanswered = refusal('busy', 'too many messages on this connection wait for their acks', 200);

@@ -54,7 +54,7 @@ export class Follower {
     purpose: Subscription['purpose'],
     after: number | 'tail' | 'head',
   ): Promise<Snapshot | undefined> {
-    const sub = new Subscription(session, purpose);
+    const sub = new Subscription(session, purpose, after);
     this.#subs.set(session, sub);
     return new Promise((resolve, reject) => {
       sub.ready = (result) => {
@@ -86,6 +86,7 @@ export class Follower {
   /** A snapshot has come: the first one, or what was missed while the session moved or started anew. */
   snapshot(session: string, snapshot: Snapshot): void {
     const sub = this.#subs.get(session);
+    if (sub !== undefined) sub.inVain = 0;
     if (sub?.ready !== undefined) return sub.ready(snapshot);
     if (sub === undefined) return this.#port.unsubscribe(session);
     if (!sub.live) return;
@@ -136,11 +137,16 @@ export class Follower {
 
   /** These sessions' actors started anew and do not know this connection. */
   restarted(lost: (session: string) => boolean): void {
-    for (const sub of this.#subs.values()) {
-      if (!lost(sub.session)) continue;
-      if (sub.ready !== undefined) sub.ready(justMoved);
-      else this.#resubscribe(sub);
-    }
+    for (const sub of this.#subs.values()) if (lost(sub.session)) this.#resubscribe(sub);
+  }
+
+  /** This session does not know the connection; false: it is not followed here, or has been asked too often in vain. */
+  again(session: string): boolean {
+    const sub = this.#subs.get(session);
+    if (sub === undefined || sub.inVain >= inVainMax) return false;
+    sub.inVain += 1;
+    this.#resubscribe(sub);
+    return true;
   }
 
   /** Once a second or so: tries again what could not be had. */
@@ -273,11 +279,15 @@ export class Follower {
   }
 
   #resubscribe(sub: Subscription): void {
-    if (!sub.live) return;
+    // Before the first snapshot it is asked for again as it was.
+    if (!sub.live && sub.ready === undefined) return;
     sub.asking = true;
-    if (!this.#port.subscribe(sub.session, sub.lastSeq)) sub.retry = true;
+    if (this.#port.subscribe(sub.session, sub.live ? sub.lastSeq : sub.after)) return;
+    if (sub.ready === undefined) sub.retry = true;
+    else sub.ready(sessionBusy);
   }
 }
 
 const sessionBusy = refusal('busy', 'the session is busy; try again', 500);
-const justMoved = refusal('unavailable', 'the session has just moved; try again', 200);
+/** Subscriptions without a snapshot in answer, after which a message is refused rather than said again. */
+const inVainMax = 8;

@@ -217,6 +217,8 @@ export class Gateway {
         return this.#connections
           .get(message.conn)
           ?.follower.refused(message.session, message.id, message.refusal);
+      case 'stranger':
+        return this.#connections.get(message.conn)?.stranger(message.session, message.id, message.body);
       case 'frame':
         for (const conn of message.conns) this.#connections.get(conn)?.frame(message.frame);
         return;

@@ -15,6 +15,16 @@ export class Metrics {
     'kefu_link_refused',
     'Messages refused because a link between threads was full or gone',
   );
+  readonly undeliverable = this.#counter(
+    'kefu_undeliverable_total',
+    'Messages for a shard that nobody was known to have in time',
+  );
+  readonly natsEvents = new Counter({
+    name: 'kefu_nats_events_total',
+    help: 'What the connections to NATS went through: connected, disconnected, slow, error',
+    labelNames: ['type'],
+    registers: [this.registry],
+  });
   readonly rejected = new Counter({
     name: 'kefu_rejected_total',
     help: 'Requests, frames and connects that were refused, by code',

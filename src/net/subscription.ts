@@ -5,6 +5,8 @@ import type { Ref } from './frames-in.ts';
 /** One connection's place in one session. */
 export class Subscription {
   readonly session: string;
+  /** What the first snapshot is to begin after. */
+  readonly after: number | 'tail' | 'head';
   /** The last seq that this connection has; what follows is sent when its turn comes. */
   lastSeq = 0;
   /** The session's newest event that is known of. */
@@ -26,9 +28,13 @@ export class Subscription {
   /** Called with the first snapshot, or with why there is none. */
   ready: ((result: Snapshot | Refusal) => void) | undefined;
 
-  constructor(session: string, purpose: Subscription['purpose']) {
+  /** Subscribed again since the last snapshot. */
+  inVain = 0;
+
+  constructor(session: string, purpose: Subscription['purpose'], after: number | 'tail' | 'head') {
     this.session = session;
     this.purpose = purpose;
+    this.after = after;
   }
 
   get saidCount(): number {

@@ -38,7 +38,10 @@ export function openPool(
       client_min_messages: 'warning',
     },
   } as const;
-  if ('url' in address) return postgres(address.url, options);
+  if ('url' in address) {
+    const { url, path } = withoutSocket(address.url);
+    return path === undefined ? postgres(url, options) : postgres(url, { ...options, host: path, path });
+  }
   const { socketDir, port, user, password, database } = address;
   return postgres({
     ...options,
@@ -49,6 +52,18 @@ export function openPool(
     database,
     ...(password === undefined ? {} : { password }),
   });
+}
+
+/** A URL may name the directory of a socket as libpq's do: `postgres://USER@localhost/DATABASE?host=/DIR`. */
+function withoutSocket(text: string): { url: string; path: string | undefined } {
+  const url = new URL(text);
+  const host = url.searchParams.get('host');
+  if (host === null) return { url: text, path: undefined };
+  url.searchParams.delete('host');
+  return {
+    url: url.href,
+    path: host.startsWith('/') ? `${host}/.s.PGSQL.${url.port === '' ? 5432 : url.port}` : undefined,
+  };
 }
 
 /** A refusal by the server itself: the statement was rolled back. Anything else leaves its outcome open. */

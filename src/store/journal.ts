@@ -29,6 +29,8 @@ export interface JournalOptions {
   readonly owner: string;
   /** Whether this node's lease holds: without it nothing is begun. */
   readonly mayAct: () => boolean;
+  /** Which of these terms the database still knows as the newest; absent on a node alone, where none can be newer. */
+  readonly newest?: (terms: readonly Term[]) => Promise<ReadonlySet<number>>;
   /** A commit was refused by the fence: somebody else may have the shard. */
   readonly refused?: (shard: number, epoch: number) => void;
   readonly settle: (session: string, outcome: Outcome) => void;
@@ -42,6 +44,11 @@ export interface JournalOptions {
     readonly commitWaitMs: number;
   };
   readonly observe?: (batchEvents: number, commitMs: number) => void;
+}
+
+interface Term {
+  readonly shard: number;
+  readonly epoch: number;
 }
 
 export type Outcome =
@@ -75,6 +82,7 @@ export class PostgresJournal implements Journal {
   readonly #unsettled = new Map<string, number>();
   readonly #unsettledOf = new Int32Array(shardCount);
   readonly #idlers = new Map<string, (() => void)[]>();
+  #confirming: { terms: Map<number, number>; look: Promise<ReadonlySet<number>> } | undefined;
   /** Failures that must be told after the flight of the same session is settled. */
   #failAfterFlight: Item[] = [];
 
@@ -117,6 +125,25 @@ export class PostgresJournal implements Journal {
     return true;
   }
 
+  confirm(key: string): Promise<boolean> | undefined {
+    const { newest, epochOf, mayAct, clock } = this.#options;
+    if (newest === undefined) return undefined;
+    const shard = shardOf(key);
+    const epoch = epochOf(shard);
+    if (epoch === 0 || !mayAct()) return Promise.resolve(false);
+    // One look for all who ask in this turn.
+    if (this.#confirming === undefined) {
+      const terms = new Map<number, number>();
+      const look = new Promise<void>((resolve) => clock.soon(resolve)).then(() => {
+        this.#confirming = undefined;
+        return newest([...terms].map(([id, term]) => ({ shard: id, epoch: term })));
+      });
+      this.#confirming = { terms, look };
+    }
+    this.#confirming.terms.set(shard, epoch);
+    return this.#confirming.look.then((here) => here.has(shard) && epochOf(shard) === epoch && mayAct());
+  }
+
   /** Whether nothing of a shard is on its way. */
   isIdle(shard: number): boolean {
     return this.#unsettledOf[shard] === 0;
@@ -127,7 +154,7 @@ export class PostgresJournal implements Journal {
    * that was committed. Returns the shards that are ours now; the others belong to a newer epoch, or the database did
    * not answer within `commitWaitMs`. Safe to repeat: a take whose answer was lost is taken again by the same owner.
    */
-  async take(terms: readonly { shard: number; epoch: number }[]): Promise<ReadonlySet<number>> {
+  async take(terms: readonly Term[]): Promise<ReadonlySet<number>> {
     const { clock, limits, owner, log } = this.#options;
     const untilMs = clock.nowMs() + limits.commitWaitMs;
     while (!this.#closed && clock.nowMs() < untilMs) {

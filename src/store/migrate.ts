@@ -78,24 +78,14 @@ function floorId(ms: number): string {
   return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
 }
 
-/** Takes the database for this node alone, for as long as the connection lives; a second node is refused. */
-export async function lockNode(sql: Sql): Promise<boolean> {
-  const [row] = await sql<
-    { locked: boolean }[]
-  >`select pg_try_advisory_lock(${nodeLock.toString()}::bigint) as locked`;
+/**
+ * Takes the database for this node alone, or for the nodes of a cluster together, for as long as the connection lives.
+ * False: a node alone has it, or the nodes of a cluster do when it is wanted alone.
+ */
+export async function lockNode(sql: Sql, shared: boolean): Promise<boolean> {
+  const key = nodeLock.toString();
+  const [row] = shared
+    ? await sql<{ locked: boolean }[]>`select pg_try_advisory_lock_shared(${key}::bigint) as locked`
+    : await sql<{ locked: boolean }[]>`select pg_try_advisory_lock(${key}::bigint) as locked`;
   return row!.locked;
-}
-
-/** A new epoch for these shards: from here on every older owner's transaction is refused, and the new one sees all that was committed. */
-export async function takeShards(
-  sql: Sql,
-  shards: readonly number[],
-  owner: string,
-): Promise<Map<number, number>> {
-  const rows = await sql.unsafe<{ id: number; epoch: number }[]>(
-    `with mine as (select id from shards where id = any($1::text::int[]) order by id for update)
-     update shards s set epoch = s.epoch + 1, owner = $2 from mine where s.id = mine.id returning s.id, s.epoch`,
-    [`{${shards.join(',')}}`, owner],
-  );
-  return new Map(rows.map((row) => [row.id, row.epoch]));
 }

@@ -178,9 +178,16 @@ t.test('a secret is in no refusal', async (t) => {
     t.notMatch(message, new RegExp(word), message);
 });
 
-t.test('clusters and S3 are refused: they come with a later version', async (t) => {
-  t.match(refusal(['--nats', 'nats://h']), /^--nats: clusters come with a later version; leave --nats out$/);
-  t.match(refusal([], { KEFU_NATS: 'nats://h' }), /^KEFU_NATS: clusters come with a later version/);
+t.test('a cluster needs a database that its nodes share; S3 comes with a later version', async (t) => {
+  t.match(
+    refusal(['--nats', 'nats://h']),
+    /^--nats: the nodes of a cluster share one database: give --postgres URL too$/,
+  );
+  t.match(refusal([], { KEFU_NATS: 'http://h' }), /^KEFU_NATS: its value is not URLs like nats:/);
+  t.match(
+    refusal([], { KEFU_LEASE_TTL: '1s' }),
+    /^lease.ttl: must be at least four times lease.suspect_after$/,
+  );
   t.match(refusal(['--objects', 's3://bucket?endpoint=x']), /^--objects: S3 comes with a later version/);
 });
 

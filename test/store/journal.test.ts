@@ -7,7 +7,6 @@ import { realChance, realClock } from '../../src/core/real-clock.ts';
 import type { SessionState } from '../../src/rules/session.ts';
 import { openPool } from '../../src/store/database.ts';
 import { PostgresJournal, type Outcome } from '../../src/store/journal.ts';
-import { takeShards } from '../../src/store/migrate.ts';
 import { PostgresProxy } from '../support/postgres-proxy.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 
@@ -38,6 +37,8 @@ class Owner {
       newWriter: () => `${this.name} ${ids.next()}`,
       epochOf: (shard) => epochs.get(shard) ?? 0,
       ownShards: () => [...epochs.keys()],
+      owner: this.name,
+      mayAct: () => true,
       settle: (session, outcome) => this.#settle(session, outcome),
       log: () => undefined,
       limits: { batchEvents: 100, queueEvents: 10_000, commitWaitMs: 5_000, ...limits },
@@ -104,7 +105,12 @@ async function until(what: string, condition: () => boolean, deadlineMs = 10_000
 }
 
 async function takeAll(sessions: readonly string[], owner: string): Promise<Map<number, number>> {
-  return takeShards(pg.sql, [...new Set(sessions.map(shardOf))], owner);
+  const shards = [...new Set(sessions.map(shardOf))];
+  const rows = await pg.sql.unsafe<{ id: number; epoch: number }[]>(
+    `update shards set epoch = epoch + 1, owner = $2 where id = any($1::text::int[]) returning id, epoch`,
+    [`{${shards.join(',')}}`, owner],
+  );
+  return new Map(rows.map((row) => [row.id, row.epoch]));
 }
 
 async function stored(session: string): Promise<{ seq: number; id: string }[]> {
