@@ -1,0 +1,467 @@
+import {
+  agentKind,
+  customerKind,
+  sessionKind,
+  type Connected,
+  type GatewayMessage,
+  type HistoryPage,
+  type Opened,
+  type Said,
+} from '../../src/actors/messages.ts';
+import { isOutcomeUnknown, KefuError } from '../../src/core/errors.ts';
+import type { SessionView } from '../../src/protocol/session-view.ts';
+import type { Actor, Person } from '../../src/rules/session.ts';
+import type { SimChance } from './chance.ts';
+import type { Attempt, Ledger } from './ledger.ts';
+import type { SimNode } from './sim-node.ts';
+import type { SimThread } from './sim-thread.ts';
+import type { SimTime } from './time.ts';
+import type { Trace } from './trace.ts';
+
+/** The people of a run: they keep to the contract, and are told when the run ends. */
+export interface Outside {
+  readonly time: SimTime;
+  readonly chance: SimChance;
+  readonly ledger: Ledger;
+  readonly trace: Trace;
+  readonly paceMs: number;
+  readonly nodes: () => readonly SimNode[];
+  /** A number that is new. */
+  readonly next: () => number;
+  /** What was asked, when, and what was answered: for the check of linearizability. */
+  readonly record: (entry: HistoryEntry) => void;
+}
+
+export interface HistoryEntry {
+  readonly client: string;
+  readonly session: string;
+  readonly kind: 'say' | 'transfer' | 'close' | 'history';
+  readonly token: string;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly ending: 'ok' | 'refused' | 'unknown';
+  /** The seq of a `say`, the last seq of the others. */
+  readonly seq: number;
+  /** Why it was refused. */
+  readonly code: string;
+}
+
+const askMs = 4_000;
+
+/** A connection of somebody to a thread of a node, and what both kinds of people do over it. */
+abstract class Client {
+  readonly outside: Outside;
+  readonly who: Actor;
+  readonly chance: SimChance;
+  home: SimThread;
+  #homeNode: SimNode;
+  /** Nothing new is begun. */
+  finishing = false;
+
+  constructor(outside: Outside, who: Actor) {
+    this.outside = outside;
+    this.who = who;
+    this.chance = outside.chance.fork();
+    this.#homeNode = this.chance.pick(outside.nodes());
+    this.home = this.chance.pick(this.#homeNode.threads);
+  }
+
+  start(): void {
+    const { time, paceMs } = this.outside;
+    const next = (): void => {
+      this.#findHome();
+      this.act();
+      time.after(paceMs * (0.2 + 1.6 * this.chance.next()), next);
+    };
+    time.after(paceMs * this.chance.next(), next);
+  }
+
+  abstract act(): void;
+  /** True when nothing is left to be settled. */
+  abstract get settled(): boolean;
+
+  /** Its connection broke, or it heard nothing for too long: to another node, or the same one. */
+  #findHome(): void {
+    const node = this.#homeNode;
+    const lost = !node.responds || !node.threads.includes(this.home) || this.chance.happens(0.02);
+    if (!lost) return;
+    const choice = this.outside.nodes().filter((it) => it.responds);
+    if (choice.length === 0) return;
+    const old = this.home;
+    this.#homeNode = this.chance.pick(choice);
+    this.home = this.chance.pick(this.#homeNode.threads);
+    if (this.home !== old) this.moved(old);
+  }
+
+  moved(_from: SimThread): void {
+    // Customers ask anew; agents connect anew.
+  }
+
+  /** At the thread that has its connection, when that runs. */
+  at(work: (thread: SimThread) => void): void {
+    const { home } = this;
+    this.outside.time.after(this.chance.between(0.2, 3), () => home.clock.run(() => work(home)));
+  }
+
+  // ---- requests
+
+  say(
+    session: string,
+    token: string,
+    settled: (code: 'ok' | 'unknown' | KefuError['code'], seq: number) => void,
+  ): void {
+    const attempt = this.outside.ledger.begin(token);
+    const { startMs } = attempt;
+    this.at((thread) => {
+      const message = { type: 'post', who: this.who, id: token, body: { text: token } } as const;
+      thread.system
+        .ref(sessionKind, session)
+        .ask<Said>(message, askMs)
+        .then(
+          ({ seq }) => {
+            attempt.ending = 'ok';
+            this.outside.ledger.acked(session, token, seq);
+            this.#note('say', session, token, startMs, 'ok', seq, '');
+            settled('ok', seq);
+          },
+          (error: unknown) => {
+            const code = this.ended(attempt, error);
+            this.#note('say', session, token, startMs, code === 'unknown' ? 'unknown' : 'refused', 0, code);
+            settled(code, 0);
+          },
+        );
+    });
+  }
+
+  /** How a failed request ended, as its sender sees it. */
+  ended(attempt: Attempt, error: unknown): 'unknown' | KefuError['code'] {
+    const { ledger, trace } = this.outside;
+    if (!(error instanceof KefuError)) {
+      ledger.fail(`${attempt.token} ended in ${String(error)}`);
+      return 'unknown';
+    }
+    const unknown = isOutcomeUnknown(error);
+    attempt.ending = unknown ? 'unknown' : 'refused';
+    trace.add(this.who.id, `${attempt.token} ${unknown ? 'unknown' : error.code}: ${error.message}`);
+    return unknown ? 'unknown' : error.code;
+  }
+
+  change(
+    session: string,
+    token: string,
+    message:
+      | { type: 'close'; who: Actor; reason: string }
+      | { type: 'transfer'; who: Actor; to: { agent?: string; group?: string }; note: string },
+    settled: (code: 'ok' | 'unknown' | KefuError['code']) => void,
+  ): void {
+    const attempt = this.outside.ledger.begin(token);
+    const { startMs } = attempt;
+    this.at((thread) => {
+      thread.system
+        .ref(sessionKind, session)
+        .ask<SessionView>(message, askMs)
+        .then(
+          (view) => {
+            attempt.ending = 'ok';
+            this.outside.trace.add(this.who.id, `${message.type} ${token}`);
+            this.outside.ledger.told(session, view.last_seq);
+            this.#note(message.type, session, token, startMs, 'ok', view.last_seq, '');
+            settled('ok');
+          },
+          (error: unknown) => {
+            const code = this.ended(attempt, error);
+            this.#note(
+              message.type,
+              session,
+              token,
+              startMs,
+              code === 'unknown' ? 'unknown' : 'refused',
+              0,
+              code,
+            );
+            settled(code);
+          },
+        );
+    });
+  }
+
+  read(session: string, settled: (code: 'ok' | 'unknown' | KefuError['code']) => void): void {
+    const { ledger, time } = this.outside;
+    const startMs = time.sinceMs;
+    const floor = ledger.floor(session);
+    this.at((thread) => {
+      thread.system
+        .ref(sessionKind, session)
+        .ask<HistoryPage>({ type: 'history', who: this.who, limit: 500 }, askMs)
+        .then(
+          ({ events }) => {
+            ledger.read(session, floor, events);
+            this.#note('history', session, '', startMs, 'ok', events.length, '');
+            settled('ok');
+          },
+          (error: unknown) =>
+            settled(
+              isOutcomeUnknown(error) ? 'unknown' : error instanceof KefuError ? error.code : 'internal',
+            ),
+        );
+    });
+  }
+
+  #note(
+    kind: HistoryEntry['kind'],
+    session: string,
+    token: string,
+    startMs: number,
+    ending: HistoryEntry['ending'],
+    seq: number,
+    code: string,
+  ): void {
+    const { record, time } = this.outside;
+    record({ client: this.who.id, session, kind, token, startMs, endMs: time.sinceMs, ending, seq, code });
+  }
+}
+
+interface Saying {
+  readonly token: string;
+  readonly session: string;
+  inFlight: number;
+  sentMs: number;
+}
+
+/** Without an answer for so long, people try again. */
+const patienceMs = 1_500;
+
+/** A customer: opens a session, says things until each is acknowledged, reads, closes, and opens the next one. */
+export class CustomerClient extends Client {
+  readonly #person: Person;
+  session: string | undefined;
+  #opening = false;
+  #openingSinceMs = 0;
+  /** What is to be said, or said again. */
+  #saying: Saying[] = [];
+
+  constructor(outside: Outside, id: string) {
+    super(outside, { kind: 'customer', id, name: 'C' });
+    this.#person = { id, name: 'C' };
+  }
+
+  get settled(): boolean {
+    return this.#saying.length === 0;
+  }
+
+  act(): void {
+    const { chance } = this;
+    if (this.#saying.length > 0) for (const one of this.#saying) this.#sayIt(one);
+    if (this.finishing) {
+      if (this.session !== undefined && this.settled) this.readOwn(this.session);
+      return;
+    }
+    if (this.session === undefined) return this.#open();
+    const { session } = this;
+    if (chance.happens(0.06)) this.#close(session);
+    else if (chance.happens(0.3)) this.readOwn(session);
+    else if (this.#saying.length < 3) {
+      const one = { token: `m${this.outside.next()}`, inFlight: 0, sentMs: 0, session };
+      this.#saying.push(one);
+      this.#sayIt(one);
+    }
+  }
+
+  /** Once, or once more while the first is not answered: people's devices do that, after a silence. */
+  #sayIt(one: Saying): void {
+    const now = this.outside.time.sinceMs;
+    if (one.inFlight > 0 && now - one.sentMs < patienceMs) return;
+    one.inFlight += 1;
+    one.sentMs = now;
+    this.say(one.session, one.token, (code) => {
+      one.inFlight -= 1;
+      const over = code === 'ok' || code === 'invalid_transition' || code === 'not_participant';
+      if (over) this.#saying = this.#saying.filter((it) => it !== one);
+      if (code === 'invalid_transition' && this.session === one.session) this.session = undefined;
+      this.#odd(code, one.token);
+    });
+  }
+
+  #odd(code: string, token: string): void {
+    if (code === 'not_found' || code === 'internal' || code === 'forbidden' || code === 'conflict')
+      this.outside.ledger.fail(`${token} of ${this.who.id} was refused with ${code}`);
+  }
+
+  readOwn(session: string): void {
+    this.read(session, (code) => this.#odd(code, `a history of ${session}`));
+  }
+
+  #close(session: string): void {
+    const token = `c${this.outside.next()}`;
+    this.change(session, token, { type: 'close', who: this.who, reason: token }, (code) => {
+      if ((code === 'ok' || code === 'invalid_transition') && this.session === session)
+        this.session = undefined;
+      this.#odd(code, token);
+    });
+  }
+
+  #open(): void {
+    const now = this.outside.time.sinceMs;
+    if (this.#opening && now - this.#openingSinceMs < patienceMs) return;
+    this.#opening = true;
+    this.#openingSinceMs = now;
+    const { ledger, trace } = this.outside;
+    const token = `o${this.outside.next()}`;
+    const attempt = ledger.begin(token);
+    const request = {
+      customer: this.#person,
+      group: 'support',
+      channel: 'web',
+      subject: token,
+      attributes: {},
+    };
+    this.at((thread) => {
+      thread.system
+        .ref(customerKind, this.#person.id)
+        .ask<Opened>({ type: 'open', ...request }, 2 * askMs)
+        .then(
+          ({ session, existed }) => {
+            this.#opening = false;
+            attempt.ending = existed ? 'refused' : 'ok';
+            trace.add(this.who.id, `opened ${session.id.slice(-4)} ${existed ? 'again' : 'new'}`);
+            ledger.told(session.id, session.last_seq);
+            this.session ??= session.id;
+          },
+          (error: unknown) => {
+            this.#opening = false;
+            const code = this.ended(attempt, error);
+            if (code !== 'conflict') this.#odd(code, token);
+          },
+        );
+    });
+  }
+}
+
+/** An agent: connects, is online, answers in what it was given, passes it on, closes it. */
+export class AgentClient extends Client {
+  readonly #conn: number;
+  readonly #peers: readonly string[];
+  readonly #listener = (lost: (kind: string, key: string) => boolean): void => {
+    if (lost('agent', this.who.id)) this.#isDue = true;
+  };
+  readonly held = new Set<string>();
+  #online = false;
+  #connecting = false;
+  #isDue = true;
+
+  constructor(outside: Outside, id: string, peers: readonly string[]) {
+    super(outside, { kind: 'agent', id, name: 'A', role: 'agent', groups: ['support'] });
+    this.#conn = outside.next();
+    this.#peers = peers.filter((peer) => peer !== id);
+    this.#listen(this.home);
+  }
+
+  get settled(): boolean {
+    return true;
+  }
+
+  /** As far as it knows it may be given sessions. */
+  get isReady(): boolean {
+    return this.#online && !this.#isDue && !this.#connecting;
+  }
+
+  #listen(thread: SimThread): void {
+    thread.connections.set(this.#conn, (message) => this.#hear(message));
+    thread.restartListeners.add(this.#listener);
+  }
+
+  override moved(from: SimThread): void {
+    from.connections.delete(this.#conn);
+    from.restartListeners.delete(this.#listener);
+    // Its old thread sees the socket close, if it lives.
+    const peer = { thread: from.id, conn: this.#conn };
+    from.clock.run(() => from.system.ref(agentKind, this.who.id).tell({ type: 'disconnect', peer }));
+    this.#listen(this.home);
+    this.#isDue = true;
+    this.#connecting = false;
+  }
+
+  #hear(message: GatewayMessage): void {
+    if (message.type === 'assigned') this.held.add(message.session);
+    if (message.type === 'released') this.held.delete(message.session);
+  }
+
+  act(): void {
+    const { chance } = this;
+    if (this.#isDue) return this.#connect();
+    if (!this.#online) return this.#beOnline();
+    if (this.finishing || this.held.size === 0) return;
+    const session = chance.pick([...this.held]);
+    if (chance.happens(0.15)) this.#pass(session);
+    else if (chance.happens(0.12)) this.#close(session);
+    else if (chance.happens(0.2)) this.read(session, () => undefined);
+    else this.say(session, `a${this.outside.next()}`, (code) => this.#told(session, code));
+  }
+
+  #told(session: string, code: string): void {
+    if (code === 'not_participant' || code === 'invalid_transition') this.held.delete(session);
+    if (code === 'internal') this.outside.ledger.fail(`${this.who.id} was refused with ${code}`);
+  }
+
+  #connect(): void {
+    if (this.#connecting) return;
+    this.#connecting = true;
+    this.#isDue = false;
+    const thread = this.home;
+    const over = (): boolean => thread !== this.home;
+    const peer = { thread: thread.id, conn: this.#conn };
+    // A thread that died does not say that the question was lost.
+    this.outside.time.after(2 * askMs, () => {
+      if (!over() && this.#connecting && !thread.clock.ended) this.#isDue = true;
+    });
+    this.at((at) => {
+      at.system
+        .ref(agentKind, this.who.id)
+        .ask<Connected>({ type: 'connect', peer }, askMs)
+        .then(
+          ({ sessions }) => {
+            if (over()) return;
+            this.#connecting = false;
+            for (const session of sessions) this.held.add(session);
+          },
+          () => {
+            if (over()) return;
+            this.#connecting = false;
+            this.#isDue = true;
+          },
+        );
+    });
+  }
+
+  #beOnline(): void {
+    this.at((at) => {
+      at.system
+        .ref(agentKind, this.who.id)
+        .ask({ type: 'presence', state: 'online' }, askMs)
+        .then(
+          () => {
+            this.#online = true;
+          },
+          () => undefined,
+        );
+    });
+  }
+
+  #pass(session: string): void {
+    const token = `t${this.outside.next()}`;
+    const to =
+      this.#peers.length > 0 && this.chance.happens(0.5)
+        ? { agent: this.chance.pick(this.#peers) }
+        : { group: 'support' };
+    this.change(session, token, { type: 'transfer', who: this.who, to, note: token }, (code) =>
+      this.#told(session, code === 'ok' ? 'not_participant' : code),
+    );
+  }
+
+  #close(session: string): void {
+    const token = `d${this.outside.next()}`;
+    this.change(session, token, { type: 'close', who: this.who, reason: token }, (code) =>
+      this.#told(session, code === 'ok' ? 'not_participant' : code),
+    );
+  }
+}
