@@ -44,6 +44,8 @@ export interface HistoryEntry {
   readonly seq: number;
   /** Why it was refused. */
   readonly code: string;
+  /** What a history held of the tokens of clients. */
+  readonly seen: readonly string[];
 }
 
 const askMs = 4_000;
@@ -83,7 +85,8 @@ abstract class Client {
   /** Its connection broke, or it heard nothing for too long: to another node, or the same one. */
   #findHome(): void {
     const node = this.#homeNode;
-    const lost = !node.responds || !node.threads.includes(this.home) || this.chance.happens(0.02);
+    const lost =
+      !node.responds || !node.threads.includes(this.home) || (!this.finishing && this.chance.happens(0.02));
     if (!lost) return;
     const choice = this.outside.nodes().filter((it) => it.responds);
     if (choice.length === 0) return;
@@ -121,12 +124,12 @@ abstract class Client {
           ({ seq }) => {
             attempt.ending = 'ok';
             this.outside.ledger.acked(session, token, seq);
-            this.#note('say', session, token, startMs, 'ok', seq, '');
+            this.#note(startMs, { kind: 'say', session, token, seq }, 'ok');
             settled('ok', seq);
           },
           (error: unknown) => {
             const code = this.ended(attempt, error);
-            this.#note('say', session, token, startMs, code === 'unknown' ? 'unknown' : 'refused', 0, code);
+            this.#note(startMs, { kind: 'say', session, token }, code);
             settled(code, 0);
           },
         );
@@ -165,20 +168,12 @@ abstract class Client {
             attempt.ending = 'ok';
             this.outside.trace.add(this.who.id, `${message.type} ${token}`);
             this.outside.ledger.told(session, view.last_seq);
-            this.#note(message.type, session, token, startMs, 'ok', view.last_seq, '');
+            this.#note(startMs, { kind: message.type, session, token, seq: view.last_seq }, 'ok');
             settled('ok');
           },
           (error: unknown) => {
             const code = this.ended(attempt, error);
-            this.#note(
-              message.type,
-              session,
-              token,
-              startMs,
-              code === 'unknown' ? 'unknown' : 'refused',
-              0,
-              code,
-            );
+            this.#note(startMs, { kind: message.type, session, token }, code);
             settled(code);
           },
         );
@@ -196,7 +191,8 @@ abstract class Client {
         .then(
           ({ events }) => {
             ledger.read(session, floor, events);
-            this.#note('history', session, '', startMs, 'ok', events.length, '');
+            const seen = events.flatMap((event) => tokensOf(event.json));
+            this.#note(startMs, { kind: 'history', session, seq: events.length, seen }, 'ok');
             settled('ok');
           },
           (error: unknown) =>
@@ -208,16 +204,22 @@ abstract class Client {
   }
 
   #note(
-    kind: HistoryEntry['kind'],
-    session: string,
-    token: string,
     startMs: number,
-    ending: HistoryEntry['ending'],
-    seq: number,
-    code: string,
+    what: Pick<HistoryEntry, 'kind' | 'session'> & Partial<HistoryEntry>,
+    code: 'ok' | 'unknown' | KefuError['code'],
   ): void {
     const { record, time } = this.outside;
-    record({ client: this.who.id, session, kind, token, startMs, endMs: time.sinceMs, ending, seq, code });
+    record({
+      client: this.who.id,
+      token: '',
+      seq: 0,
+      seen: [],
+      ...what,
+      startMs,
+      endMs: time.sinceMs,
+      ending: code === 'ok' || code === 'unknown' ? code : 'refused',
+      code,
+    });
   }
 }
 
@@ -464,4 +466,17 @@ export class AgentClient extends Client {
       this.#told(session, code === 'ok' ? 'not_participant' : code),
     );
   }
+}
+
+/** The tokens by which clients know an event of theirs: a message's id, a transfer's note, a close's reason. */
+export function tokensOf(json: string): string[] {
+  const { type, id, text, reason } = JSON.parse(json) as {
+    type: string;
+    id: string;
+    text?: string;
+    reason?: string;
+  };
+  if (type === 'message') return [id];
+  if (type === 'note') return [text!];
+  return type === 'closed' ? [reason!] : [];
 }

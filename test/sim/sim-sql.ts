@@ -87,13 +87,13 @@ class Connection {
 
   #answer(query: Query, rows: readonly unknown[] | ServerError): void {
     const { database, cutForMs, clock } = this.#options;
-    database.time.after(database.chance.between(0.1, 0.6) + cutForMs(), () => {
-      if (!this.#queries.delete(query)) return;
+    database.time.after(database.chance.between(0.1, 0.6) + cutForMs(), () =>
       clock.run(() => {
+        if (!this.#queries.delete(query)) return;
         if (rows instanceof ServerError) query.reject(rows);
         else query.resolve(rows);
-      });
-    });
+      }),
+    );
   }
 }
 

@@ -18,9 +18,17 @@ export interface Rules {
   readonly extraFence: boolean;
   /** `epoch <` of the statement that takes a shard. */
   readonly takeChecksEpoch: boolean;
+  /** At an equal epoch: that it is the same owner's. */
+  readonly takeChecksOwner: boolean;
 }
 
-export const trueRules: Rules = { fence: true, writer: true, extraFence: true, takeChecksEpoch: true };
+export const trueRules: Rules = {
+  fence: true,
+  writer: true,
+  extraFence: true,
+  takeChecksEpoch: true,
+  takeChecksOwner: true,
+};
 
 type Params = readonly unknown[];
 type Make = (database: SimDatabase, params: Params, rules: Rules) => Statement;
@@ -135,7 +143,8 @@ function take(database: SimDatabase, params: Params, rules: Rules): Statement {
         .map((id, index) => ({ id, epoch: terms[index]! }))
         .filter(({ id, epoch }) => {
           const row = database.shards[id]!;
-          return !rules.takeChecksEpoch || row.epoch < epoch || (row.epoch === epoch && row.owner === owner);
+          if (!rules.takeChecksEpoch || row.epoch < epoch) return true;
+          return row.epoch === epoch && (row.owner === owner || !rules.takeChecksOwner);
         });
       return {
         rows: mine.map(({ id }) => ({ id })),
