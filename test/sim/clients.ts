@@ -114,7 +114,7 @@ abstract class Client {
     settled: (code: 'ok' | 'unknown' | KefuError['code'], seq: number) => void,
   ): void {
     const attempt = this.outside.ledger.begin(token);
-    const { startMs } = attempt;
+    const note = this.#ask('say', session, token);
     this.at((thread) => {
       const message = { type: 'post', who: this.who, id: token, body: { text: token } } as const;
       thread.system
@@ -124,12 +124,12 @@ abstract class Client {
           ({ seq }) => {
             attempt.ending = 'ok';
             this.outside.ledger.acked(session, token, seq);
-            this.#note(startMs, { kind: 'say', session, token, seq }, 'ok');
+            note('ok', seq);
             settled('ok', seq);
           },
           (error: unknown) => {
             const code = this.ended(attempt, error);
-            this.#note(startMs, { kind: 'say', session, token }, code);
+            note(code);
             settled(code, 0);
           },
         );
@@ -158,7 +158,7 @@ abstract class Client {
     settled: (code: 'ok' | 'unknown' | KefuError['code']) => void,
   ): void {
     const attempt = this.outside.ledger.begin(token);
-    const { startMs } = attempt;
+    const note = this.#ask(message.type, session, token);
     this.at((thread) => {
       thread.system
         .ref(sessionKind, session)
@@ -168,12 +168,12 @@ abstract class Client {
             attempt.ending = 'ok';
             this.outside.trace.add(this.who.id, `${message.type} ${token}`);
             this.outside.ledger.told(session, view.last_seq);
-            this.#note(startMs, { kind: message.type, session, token, seq: view.last_seq }, 'ok');
+            note('ok', view.last_seq);
             settled('ok');
           },
           (error: unknown) => {
             const code = this.ended(attempt, error);
-            this.#note(startMs, { kind: message.type, session, token }, code);
+            note(code);
             settled(code);
           },
         );
@@ -181,9 +181,9 @@ abstract class Client {
   }
 
   read(session: string, settled: (code: 'ok' | 'unknown' | KefuError['code']) => void): void {
-    const { ledger, time } = this.outside;
-    const startMs = time.sinceMs;
+    const { ledger } = this.outside;
     const floor = ledger.floor(session);
+    const note = this.#ask('history', session, '');
     this.at((thread) => {
       thread.system
         .ref(sessionKind, session)
@@ -192,7 +192,7 @@ abstract class Client {
           ({ events }) => {
             ledger.read(session, floor, events);
             const seen = events.flatMap((event) => tokensOf(event.json));
-            this.#note(startMs, { kind: 'history', session, seq: events.length, seen }, 'ok');
+            note('ok', events.length, seen);
             settled('ok');
           },
           (error: unknown) =>
@@ -203,23 +203,34 @@ abstract class Client {
     });
   }
 
-  #note(
-    startMs: number,
-    what: Pick<HistoryEntry, 'kind' | 'session'> & Partial<HistoryEntry>,
-    code: 'ok' | 'unknown' | KefuError['code'],
-  ): void {
+  /** Writes down that something was asked; returns what writes down the answer. It may never come. */
+  #ask(
+    kind: HistoryEntry['kind'],
+    session: string,
+    token: string,
+  ): (code: 'ok' | 'unknown' | KefuError['code'], seq?: number, seen?: readonly string[]) => void {
     const { record, time } = this.outside;
-    record({
+    const entry = {
       client: this.who.id,
-      token: '',
+      kind,
+      session,
+      token,
+      startMs: time.sinceMs,
+      endMs: Infinity,
+      ending: 'unknown' as HistoryEntry['ending'],
       seq: 0,
-      seen: [],
-      ...what,
-      startMs,
-      endMs: time.sinceMs,
-      ending: code === 'ok' || code === 'unknown' ? code : 'refused',
-      code,
-    });
+      seen: [] as readonly string[],
+      code: '',
+    };
+    record(entry);
+    return (code, seq = 0, seen = []) =>
+      Object.assign(entry, {
+        endMs: time.sinceMs,
+        ending: code === 'ok' || code === 'unknown' ? code : 'refused',
+        code,
+        seq,
+        seen,
+      });
   }
 }
 

@@ -24,6 +24,8 @@ export interface Outcome {
   /** From the end of the faults until all was well. */
   readonly healedMs: number;
   readonly history: readonly HistoryEntry[];
+  /** The log of each session, as it is stored. */
+  readonly events: ReadonlyMap<string, readonly string[]>;
 }
 
 /** After the last fault, all must be well within this. */
@@ -63,6 +65,9 @@ export function runScenario(scenario: Scenario, hooks: Hooks = {}, verbose = fal
     reads: ledger.reads,
     healedMs: time.sinceMs - startMs,
     history: cluster.history,
+    events: new Map(
+      [...cluster.database.events].map(([session, log]) => [session, log.map(({ data }) => data)]),
+    ),
   };
 }
 

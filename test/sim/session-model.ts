@@ -1,56 +1,67 @@
-import type { HistoryEntry } from './clients.ts';
+import { tokensOf, type HistoryEntry } from './clients.ts';
 import type { Model, Operation } from './linearizable.ts';
 
 /** A session as its clients see it: a log to which one thing after the other is added, until it is closed. */
 interface LogState {
   /** Seq of the newest event that anybody was told of. */
   readonly last: number;
-  /** Tokens of clients, in the order in which they were added. */
-  readonly tokens: readonly string[];
+  /** How many things clients have added. */
+  readonly count: number;
   readonly closed: boolean;
 }
 
+export interface SessionCall {
+  readonly entry: HistoryEntry;
+  /** Which of the things that clients added it is; of a history: the places of those that it held. */
+  readonly places: readonly number[];
+}
+
 /** What the sequential log must have said. */
-export const sessionModel: Model<LogState, HistoryEntry> = {
-  start: { last: 0, tokens: [], closed: false },
-  key: ({ last, tokens, closed }) => `${last}${closed ? 'c' : ''}${tokens.length}:${tokens.at(-1) ?? ''}`,
-  step: (state, entry) => {
-    const { kind, ending, seq, token, code, seen } = entry;
+export const sessionModel: Model<LogState, SessionCall> = {
+  start: { last: 0, count: 0, closed: false },
+  key: ({ last, count, closed }) => `${last}:${count}${closed ? 'c' : ''}`,
+  step: (state, { entry: { kind, ending, seq }, places }) => {
     if (kind === 'history') {
       // Nothing that was told before may be missing, and nothing may be there that comes later.
-      const isSame = seen.length === state.tokens.length && seen.every((it, at) => it === state.tokens[at]);
+      const isSame = places.length === state.count && places.every((place, at) => place === at);
       return seq >= state.last && isSame ? { ...state, last: seq } : undefined;
     }
-    if (ending === 'refused') {
-      const saysClosed = kind !== 'transfer' && code === 'invalid_transition';
-      return saysClosed && !state.closed ? undefined : state;
-    }
+    if (ending === 'refused') return state.closed ? state : undefined;
+    const place = places[0]!;
     // A repeat of the same id: told again what was told before.
-    if (kind === 'say' && state.tokens.includes(token)) return state;
-    if (state.closed || seq <= state.last) return undefined;
-    return { last: seq, tokens: [...state.tokens, token], closed: kind === 'close' };
+    if (kind === 'say' && place < state.count) return state;
+    if (state.closed || seq <= state.last || place !== state.count) return undefined;
+    return { last: seq, count: state.count + 1, closed: kind === 'close' };
   },
 };
 
 /**
  * The operations of one session for the model. What was not answered is looked up in the log: it took effect there, at
- * an unknown time, or never will.
+ * an unknown time, or never will. A refusal says something only if it says that the session is closed.
  */
 export function operationsOf(
   entries: readonly HistoryEntry[],
   session: string,
-  seqOf: (token: string) => number | undefined,
-): Operation<HistoryEntry>[] {
-  const operations: Operation<HistoryEntry>[] = [];
+  log: readonly string[],
+  withRefusals: boolean,
+): Operation<SessionCall>[] {
+  const seqs = new Map(log.flatMap((json, at) => tokensOf(json).map((token) => [token, at + 1])));
+  const places = new Map([...seqs.keys()].map((token, at) => [token, at]));
+  const placeOf = (token: string): number => places.get(token) ?? -1;
+  const operations: Operation<SessionCall>[] = [];
   for (const entry of entries) {
     if (entry.session !== session) continue;
-    const { startMs, endMs } = entry;
-    if (entry.ending !== 'unknown') operations.push({ startMs, endMs, input: entry });
-    else if (entry.kind !== 'history') {
-      const seq = seqOf(entry.token);
-      if (seq !== undefined)
-        operations.push({ startMs, endMs: Infinity, input: { ...entry, ending: 'ok', seq } });
-    }
+    const { kind, ending, token, startMs, endMs, code } = entry;
+    const add = (it: HistoryEntry, untilMs: number, at: readonly number[]): void =>
+      void operations.push({ startMs, endMs: untilMs, input: { entry: it, places: at } });
+    if (ending === 'refused') {
+      if (withRefusals && kind !== 'transfer' && kind !== 'history' && code === 'invalid_transition')
+        add(entry, endMs, []);
+    } else if (kind === 'history') {
+      if (ending === 'ok') add(entry, endMs, entry.seen.map(placeOf));
+    } else if (ending === 'ok') add(entry, endMs, [placeOf(token)]);
+    else if (seqs.has(token))
+      add({ ...entry, ending: 'ok', seq: seqs.get(token)! }, Infinity, [placeOf(token)]);
   }
   return operations;
 }

@@ -240,8 +240,12 @@ export class SimCluster {
     for (const node of this.#nodes)
       for (const thread of node.threads)
         for (const shard of thread.keeper.shards)
-          if (thread.router.phaseOf(shard) === 'open')
+          if (thread.router.phaseOf(shard) === 'open') {
             owners[shard]!.push(`${thread.id} in term ${thread.keeper.epochOf(shard)}`);
+            const { owner, writer } = this.database.shards[shard]!;
+            if (owner === node.process && writer !== thread.writer)
+              troubles.push(`shard ${shard} is written by an older connection of ${thread.id}`);
+          }
     for (const [shard, open] of owners.entries()) {
       const { epoch, owner } = this.database.shards[shard]!;
       const isRight = open.length === 1 && open[0]!.startsWith(owner) && open[0]!.endsWith(` ${epoch}`);

@@ -67,6 +67,8 @@ export class SimThread {
   readonly system: ActorSystem;
   readonly keeper: ShardKeeper;
   readonly journal: PostgresJournal;
+  /** Its journal's newest. */
+  writer = '';
   readonly #options: ThreadOptions;
   readonly #people: People;
   readonly #sessions: SessionIndex;
@@ -90,11 +92,10 @@ export class SimThread {
     this.router = this.#makeRouter(
       network.wire(id, { node, clock, receive: (envelopes, from) => this.router.receive(envelopes, from) }),
     );
-    let writers = 0;
     const journalOptions = {
       clock,
       connect: () => simSql(sql, true),
-      newWriter: () => `${id} ${ids.next()} ${(writers += 1)}`,
+      newWriter: () => (this.writer = `${id} ${ids.next()}`),
       epochOf: (shard: number) => this.keeper.epochOf(shard),
       ownShards: () => this.keeper.shards,
       owner: options.process,
