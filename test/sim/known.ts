@@ -11,6 +11,12 @@ const knownBugs: readonly RegExp[] = [
   /agent \S+ holds \d+ sessions/,
   // The database is away: the agent's handler throws.
   /crash of agent\S+ at presence on \S+ KefuError/,
+  // A queue that missed an agent's report never asks it again.
+  /waits \((?:waiting|transferring), target \S+\) though agent/,
+  // A pause while something is queued and nothing in flight: the journal refuses from then on.
+  /\S+ still waits for an ack/,
+  // What is refused again and again fills the table of ids.
+  /was refused with conflict/,
   // A take, or a claim of the writer, that comes late from a connection that was given up.
   /shard \d+ is written by an older connection/,
 ];
