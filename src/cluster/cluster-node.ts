@@ -1,12 +1,13 @@
 import type { Chance, Clock } from '../core/clock.ts';
 import { shardCount } from '../core/ids.ts';
+import { Claims } from './claims.ts';
 import { Lease } from './lease.ts';
 import { Members } from './members.ts';
 import type { Beat, Bus, Fences, Generation, LeaseStore, Member, ProcessId, Term, Workers } from './ports.ts';
-import { placeShards } from './rendezvous.ts';
+import { Placement } from './rendezvous.ts';
 import type { ShardMap } from './shard-map.ts';
 import type { ClusterStatus, ShardPhase } from './status.ts';
-import { Whereabouts } from './whereabouts.ts';
+import { learn, Whereabouts } from './whereabouts.ts';
 
 /**
  * A node's part in the cluster, on its main thread. Every shard that should be here by the placement and is nobody's
@@ -46,7 +47,6 @@ const motionMax = Math.floor(shardCount / 10);
 const drainMotionMax = 8;
 /** The members must have been the same for this long before shards are moved for balance. */
 const steadyMs = 1_000;
-const retryMs = 300;
 
 export class ClusterNode {
   readonly #options: ClusterOptions;
@@ -55,10 +55,7 @@ export class ClusterNode {
   readonly #where: Whereabouts;
   readonly #mine = new Map<number, Mine>();
   readonly #readyWorkers = new Set<number>();
-  /** Shard → epoch that somebody else was seen to claim. */
-  readonly #claimed = new Map<number, number>();
-  /** Shard → when it may be claimed again. */
-  readonly #notBefore = new Map<number, number>();
+  readonly #claims: Claims;
   #draining = false;
   #stopped = false;
   #seq = 0;
@@ -67,15 +64,14 @@ export class ClusterNode {
   #nextBeatMs = 0;
   #beatDue = false;
   #claimsFromMs = Infinity;
-  #claiming = false;
   #looking = false;
   #steadySinceMs = 0;
-  #placement: { key: string; owners: readonly string[] } = { key: '', owners: [] };
+  readonly #placement = new Placement();
   #cancelTick: () => void = () => undefined;
   #whenServing: (() => void)[] = [];
   #whenDrained: (() => void) | undefined;
   /** Since the start: for metrics. */
-  readonly counts = { claims: 0, claimsLost: 0, releases: 0, drops: 0, steps: 0, gaveUp: 0 };
+  readonly #counts = { releases: 0, drops: 0, steps: 0, gaveUp: 0 };
 
   constructor(options: ClusterOptions) {
     this.#options = options;
@@ -84,6 +80,16 @@ export class ClusterNode {
     this.#lastWallMs = clock.wallMs();
     this.#members = new Members({ self: self.process, suspectMs });
     this.#where = new Whereabouts(shards, (all) => options.workers.threads(all));
+    this.#claims = new Claims({
+      clock,
+      chance: options.chance,
+      store,
+      fences: options.fences,
+      log,
+      epochOf: (shard) => this.#where.place(shard).epoch,
+      mayLive: (owner) => this.#members.has(owner) && !this.#members.heard.some((it) => it.process === owner),
+      won: (terms, generation) => this.#take(terms, generation),
+    });
     this.#lease = new Lease({
       clock,
       store,
@@ -131,7 +137,7 @@ export class ClusterNode {
     const mine = this.#mine.get(shard);
     if (mine?.epoch !== epoch || mine.phase !== 'claimed') return;
     if (taken) mine.phase = 'open';
-    else this.#retryLater(shard, epoch);
+    else this.#claims.retryLater(shard, epoch);
     if (!taken) this.#forget(shard);
     this.#options.workers.moved([shard]);
     this.#beat();
@@ -142,7 +148,7 @@ export class ClusterNode {
   released({ shard, epoch }: Term): void {
     const mine = this.#mine.get(shard);
     if (mine?.epoch !== epoch || mine.phase !== 'releasing') return;
-    this.counts.releases += 1;
+    this.#counts.releases += 1;
     this.#forget(shard);
     this.#beat();
     this.#act();
@@ -195,7 +201,7 @@ export class ClusterNode {
       lease: { holds: this.#lease.holds(now), leftMs: this.#lease.leftMs(now) },
       members: [here, ...others],
       shards,
-      counts: { ...this.counts },
+      counts: { claims: this.#claims.made, claimsLost: this.#claims.lost, ...this.#counts },
     };
   }
 
@@ -283,7 +289,7 @@ export class ClusterNode {
   }
 
   #ended(): void {
-    this.counts.steps += 1;
+    this.#counts.steps += 1;
     this.#claimsFromMs = Infinity;
     this.#drop([...this.#mine.keys()], 'the lease has ended');
   }
@@ -311,26 +317,12 @@ export class ClusterNode {
     this.#learn(beat);
   }
 
-  /** What a beat says of shards. */
-  #learn({ process, owned }: Beat): void {
-    const listed = new Set<number>();
-    const changed: number[] = [];
-    const overtaken: number[] = [];
-    for (let at = 0; at + 2 < owned.length; at += 3) {
-      const [shard, epoch, worker] = [owned[at]!, owned[at + 1]!, owned[at + 2]!];
-      listed.add(shard);
-      const mine = this.#mine.get(shard);
-      if (mine !== undefined && mine.epoch > epoch) continue;
-      if (mine !== undefined) overtaken.push(shard);
-      if (epoch < this.#where.place(shard).epoch) continue;
-      if (mine !== undefined) this.#mine.delete(shard);
-      if (this.#where.set(shard, process, worker, epoch)) changed.push(shard);
-    }
-    if (overtaken.length > 0) this.#dropped(overtaken, 'a newer owner has told of itself');
-    for (const shard of this.#where.of(process)) {
-      if (!listed.has(shard)) this.#where.clear(shard, this.#where.place(shard).epoch);
-    }
-    if (changed.length > 0) this.#options.workers.moved(changed);
+  #learn(beat: Beat): void {
+    const news = learn(beat, this.#where, (shard) => this.#mine.get(shard)?.epoch);
+    for (const shard of news.overtaken) this.#mine.delete(shard);
+    this.#dropped(news.overtaken, 'a newer owner has told of itself');
+    for (const shard of news.given) this.#claims.given(shard);
+    if (news.changed.length > 0) this.#options.workers.moved(news.changed);
     this.#act();
   }
 
@@ -364,7 +356,7 @@ export class ClusterNode {
     const { store, log, workers, clock } = this.#options;
     const member = this.#members.giveUp(process);
     if (member === undefined) return;
-    this.counts.gaveUp += 1;
+    this.#counts.gaveUp += 1;
     log('warn', `${process} ${why}`);
     this.#steadySinceMs = clock.nowMs();
     for (const shard of this.#where.of(process)) this.#where.clear(shard, this.#where.place(shard).epoch);
@@ -381,12 +373,7 @@ export class ClusterNode {
     const { self } = this.#options;
     const live = this.#members.heard.filter((member) => !member.draining);
     const candidates = this.#draining ? live : [...live, self];
-    const key = candidates
-      .map(({ node, workers }) => `${node}:${workers}`)
-      .sort()
-      .join();
-    if (key !== this.#placement.key) this.#placement = { key, owners: placeShards(candidates) };
-    return this.#placement.owners;
+    return this.#placement.of(candidates);
   }
 
   /** Claims and releases what is due. */
@@ -415,57 +402,15 @@ export class ClusterNode {
 
   #claimDue(owners: readonly string[], now: number): void {
     const { self } = this.#options;
-    if (this.#claiming || now < this.#claimsFromMs || this.#readyWorkers.size < self.workers) return;
+    if (now < this.#claimsFromMs || this.#readyWorkers.size < self.workers) return;
     const wanted: number[] = [];
     for (let shard = 0; shard < shardCount; shard += 1) {
       if (owners[shard] !== self.node || this.#mine.has(shard)) continue;
-      if (this.#where.place(shard).process !== undefined || now < (this.#notBefore.get(shard) ?? 0)) continue;
-      wanted.push(shard);
+      if (this.#where.place(shard).process === undefined && this.#claims.isDue(shard, now))
+        wanted.push(shard);
     }
     if (wanted.length === 0) return this.#tellServing();
-    this.#claiming = true;
-    void this.#claim(wanted).finally(() => {
-      this.#claiming = false;
-      this.#act();
-    });
-  }
-
-  async #claim(wanted: readonly number[]): Promise<void> {
-    const { fences, log } = this.#options;
-    const { generation } = this.#lease;
-    const rows = await fences.epochs().catch((error: unknown) => {
-      log('warn', 'shards can’t be taken while the database is away', error);
-      return undefined;
-    });
-    if (rows === undefined) {
-      for (const shard of wanted) this.#retryLater(shard, 0);
-      return;
-    }
-    const won: Term[] = [];
-    await Promise.all(
-      wanted.map(async (shard) => {
-        const { epoch, owner } = rows[shard]!;
-        // Its owner was never heard, but may be alive: it is given up first.
-        if (this.#members.has(owner) && !this.#members.heard.some((it) => it.process === owner)) return;
-        const next = Math.max(epoch, this.#where.place(shard).epoch, this.#claimed.get(shard) ?? 0) + 1;
-        if (await this.#claimOne(shard, next, generation)) won.push({ shard, epoch: next });
-      }),
-    );
-    this.#take(won, generation);
-  }
-
-  async #claimOne(shard: number, epoch: number, generation: Generation): Promise<boolean> {
-    try {
-      this.counts.claims += 1;
-      if (await this.#options.store.claim(shard, epoch, generation)) return true;
-      this.counts.claimsLost += 1;
-      this.#claimed.set(shard, epoch);
-    } catch (error) {
-      this.#options.log('warn', `the claim of shard ${shard} was not answered`, error);
-    }
-    // Not at once: the winner needs a moment to tell of itself, and others may try too.
-    this.#retryLater(shard, epoch);
-    return false;
+    this.#claims.claim(wanted, this.#lease.generation);
   }
 
   /** The claims are ours: the workers take the epochs to the database and begin. */
@@ -493,12 +438,6 @@ export class ClusterNode {
     return loads.indexOf(Math.min(...loads));
   }
 
-  #retryLater(shard: number, epoch: number): void {
-    const { clock, chance } = this.#options;
-    this.#notBefore.set(shard, clock.nowMs() + retryMs * (1 + chance.next()));
-    if (epoch > 0) this.#claimed.set(shard, Math.max(epoch, this.#claimed.get(shard) ?? 0));
-  }
-
   /** Not ours any more, and nobody's as far as is known. */
   #forget(shard: number): void {
     const mine = this.#mine.get(shard);
@@ -515,7 +454,7 @@ export class ClusterNode {
   #dropped(shards: readonly number[], why: string): void {
     if (shards.length === 0) return;
     const { workers, self, log } = this.#options;
-    this.counts.drops += shards.length;
+    this.#counts.drops += shards.length;
     log('warn', `${shards.length} shards are given up at once: ${why}`);
     for (let worker = 0; worker < self.workers; worker += 1) workers.drop(worker, shards);
     this.#beat();

@@ -238,7 +238,10 @@ export class NatsLeaseStore implements LeaseStore {
     const found = await this.#replicasFound(manager);
     if (found === undefined) return this.#createBucket(manager);
     this.#replicas = found;
-    if (found >= replicasWanted || this.#wasScaled) return;
+    // A server alone takes any number, and keeps one copy.
+    const isAlone = this.#link.client.info?.cluster === undefined;
+    if (isAlone) this.#replicas = 1;
+    if (found >= replicasWanted || this.#wasScaled || isAlone) return;
     // It was made when NATS had fewer peers. Whether it has more now it tells only when it is asked.
     this.#wasScaled = true;
     try {

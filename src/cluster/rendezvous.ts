@@ -34,3 +34,21 @@ function scoreOf({ node, workers }: Candidate, shard: number): number {
   const h = (hash32(`${shard} ${node}`) + 1) / (2 ** 32 + 1);
   return -workers / Math.log(h);
 }
+
+/** The placement of the last members that were asked for: they are nearly always the same. */
+export class Placement {
+  #key = '';
+  #owners: readonly string[] = [];
+
+  of(members: readonly Candidate[]): readonly string[] {
+    const key = members
+      .map(({ node, workers }) => `${node}:${workers}`)
+      .sort()
+      .join();
+    if (key !== this.#key) {
+      this.#key = key;
+      this.#owners = placeShards(members);
+    }
+    return this.#owners;
+  }
+}

@@ -1,6 +1,6 @@
 import { shardCount } from '../core/ids.ts';
 import type { ThreadId } from '../actors/engine/types.ts';
-import type { ProcessId } from './ports.ts';
+import type { Beat, ProcessId } from './ports.ts';
 import { nobody, type ShardMap } from './shard-map.ts';
 
 interface Place {
@@ -72,4 +72,36 @@ export class Whereabouts {
     this.#tellThreads([...this.#threads]);
     return number;
   }
+}
+
+/** What a beat has told. */
+export interface News {
+  /** Shards that are elsewhere now, or under another epoch. */
+  readonly changed: readonly number[];
+  /** Ours until now: somebody has a newer epoch. */
+  readonly overtaken: readonly number[];
+  /** Shards that their owner had and has no more: nobody's. */
+  readonly given: readonly number[];
+}
+
+/** Writes down what a beat says of shards. `mine` is the epoch of one that is ours. */
+export function learn(
+  { process, owned }: Beat,
+  where: Whereabouts,
+  mine: (shard: number) => number | undefined,
+): News {
+  const listed = new Set<number>();
+  const changed: number[] = [];
+  const overtaken: number[] = [];
+  for (let at = 0; at + 2 < owned.length; at += 3) {
+    const [shard, epoch, worker] = [owned[at]!, owned[at + 1]!, owned[at + 2]!];
+    listed.add(shard);
+    const ours = mine(shard);
+    if (epoch < where.place(shard).epoch || (ours !== undefined && ours >= epoch)) continue;
+    if (ours !== undefined) overtaken.push(shard);
+    if (where.set(shard, process, worker, epoch)) changed.push(shard);
+  }
+  const given = where.of(process).filter((shard) => !listed.has(shard));
+  for (const shard of given) where.clear(shard, where.place(shard).epoch);
+  return { changed, overtaken, given };
 }
