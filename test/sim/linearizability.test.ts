@@ -54,22 +54,26 @@ t.test('many at once are judged in time', (t) => {
   t.end();
 });
 
-t.test('what clients were told of a session is what one log would have told them', async (t) => {
-  let sessions = 0;
-  let operations = 0;
-  for (let seed = 1; seed <= 200; seed += 1) {
-    const outcome = await simulated(() => runScenario(scenarioOf(seed)));
-    if (outcome.failures.length > 0) continue;
-    for (const [session, events] of outcome.events) {
-      const history = operationsOf(outcome.history, session, events, withRefusals);
-      sessions += 1;
-      operations += history.length;
-      if (!isLinearizable(history, sessionModel))
-        t.fail(`session ${session} of seed ${seed} is not linearizable`, { history });
+t.test(
+  'what clients were told of a session is what one log would have told them',
+  { timeout: 280_000 },
+  async (t) => {
+    let sessions = 0;
+    let operations = 0;
+    for (let seed = 1; seed <= 200; seed += 1) {
+      const outcome = await simulated(() => runScenario(scenarioOf(seed)));
+      if (outcome.failures.length > 0) continue;
+      for (const [session, events] of outcome.events) {
+        const history = operationsOf(outcome.history, session, events, withRefusals);
+        sessions += 1;
+        operations += history.length;
+        if (!isLinearizable(history, sessionModel))
+          t.fail(`session ${session} of seed ${seed} is not linearizable`, { history });
+      }
     }
-  }
-  t.ok(sessions > 400 && operations > 10_000, `${operations} operations on ${sessions} sessions`);
-});
+    t.ok(sessions > 400 && operations > 10_000, `${operations} operations on ${sessions} sessions`);
+  },
+);
 
 t.test('a history that was told wrong is seen', async (t) => {
   const outcome = await simulated(() => runScenario(scenarioOf(1)));

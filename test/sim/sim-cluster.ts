@@ -145,13 +145,9 @@ export class SimCluster {
         return this.#cut([[node, other]], forMs);
       case 'island': {
         const others = this.#nodes.filter((it) => it !== node);
-        return this.#cut(
-          others.flatMap((it) => [
-            [node, it],
-            [it, node],
-          ]),
-          forMs,
-        );
+        const pairs: [SimNode, SimNode][] = [];
+        for (const it of others) pairs.push([node, it], [it, node]);
+        return this.#cut(pairs, forMs);
       }
       case 'disconnect':
         this.network.disconnect(node.node);
@@ -209,10 +205,10 @@ export class SimCluster {
     this.#after(forMs, () => node.machine.wake(suspended));
   }
 
-  #cut(pairs: (readonly [SimNode, SimNode])[] | SimNode[][], forMs: number): void {
-    for (const [from, to] of pairs) if (from !== to) this.network.cut(from!.node, to!.node);
+  #cut(pairs: readonly (readonly [SimNode, SimNode])[], forMs: number): void {
+    for (const [from, to] of pairs) if (from !== to) this.network.cut(from.node, to.node);
     this.#after(forMs, () => {
-      for (const [from, to] of pairs) this.network.mend(from!.node, to!.node);
+      for (const [from, to] of pairs) this.network.mend(from.node, to.node);
     });
   }
 
@@ -223,7 +219,9 @@ export class SimCluster {
     this.#leases.heal();
     this.database.heal();
     this.#databaseCuts.clear();
-    for (const undo of [...this.#ending]) undo();
+    // Each takes itself out; none that comes to it meanwhile belongs to it.
+    const ending = Array.from(this.#ending);
+    for (const undo of ending) undo();
     for (const client of [...this.agents, ...this.customers]) client.finishing = true;
   }
 

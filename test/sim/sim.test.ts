@@ -19,30 +19,34 @@ function command({ seed, faults }: Scenario): string {
   return `npm run sim -- --seed ${seed} --faults '${faults.map(faultText).join()}'`;
 }
 
-t.test('whatever happens, nothing acknowledged is lost, and all is well soon after', async (t) => {
-  const startMs = performance.now();
-  let virtualMs = 0;
-  let acks = 0;
-  let count = 0;
-  const schedules = fc.record({ seed: fc.nat(2 ** 31 - 1), faults: fc.array(fault, { maxLength: 6 }) });
-  await fc.assert(
-    fc.asyncProperty(schedules, async ({ seed, faults }) => {
-      const scenario = { ...scenarioOf(seed), faults };
-      const outcome: Outcome = await simulated(() => runScenario(scenario));
-      count += 1;
-      virtualMs += outcome.virtualMs;
-      acks += outcome.acks;
-      const failures = news(outcome.failures);
-      if (failures.length > 0) throw new Error(`${failures.join('\n')}\n${command(scenario)}`);
-    }),
-    { numRuns: runs, interruptAfterTimeLimit: 200_000, markInterruptAsFailure: false },
-  );
-  const minutes = (performance.now() - startMs) / 60_000;
-  t.comment(
-    `${(count / minutes).toFixed(0)} scenarios a minute, ${(virtualMs / count / 1000).toFixed(1)} virtual seconds each`,
-  );
-  t.ok(acks > 10 * count, `${acks} acknowledged messages in ${count} scenarios`);
-});
+t.test(
+  'whatever happens, nothing acknowledged is lost, and all is well soon after',
+  { timeout: 280_000 },
+  async (t) => {
+    const startMs = performance.now();
+    let virtualMs = 0;
+    let acks = 0;
+    let count = 0;
+    const schedules = fc.record({ seed: fc.nat(2 ** 31 - 1), faults: fc.array(fault, { maxLength: 6 }) });
+    await fc.assert(
+      fc.asyncProperty(schedules, async ({ seed, faults }) => {
+        const scenario = { ...scenarioOf(seed), faults };
+        const outcome: Outcome = await simulated(() => runScenario(scenario));
+        count += 1;
+        virtualMs += outcome.virtualMs;
+        acks += outcome.acks;
+        const failures = news(outcome.failures);
+        if (failures.length > 0) throw new Error(`${failures.join('\n')}\n${command(scenario)}`);
+      }),
+      { numRuns: runs, interruptAfterTimeLimit: 200_000, markInterruptAsFailure: false },
+    );
+    const minutes = (performance.now() - startMs) / 60_000;
+    t.comment(
+      `${(count / minutes).toFixed(0)} scenarios a minute, ${(virtualMs / count / 1000).toFixed(1)} virtual seconds each`,
+    );
+    t.ok(acks > 10 * count, `${acks} acknowledged messages in ${count} scenarios`);
+  },
+);
 
 t.test('a seed is a run: the same one twice is the same to the last step', async (t) => {
   for (const seed of [7, 1_000_003, 42_424_242]) {

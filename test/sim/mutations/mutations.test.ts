@@ -1,4 +1,5 @@
 import t from 'tap';
+import { news } from '../known.ts';
 import { caughtAt } from '../trial.ts';
 import { mutations } from './mutations.ts';
 
@@ -7,13 +8,13 @@ const seedsMax = 300;
 const harmlessSeeds = 60;
 
 for (const mutation of mutations.filter((it) => it.protectedBy === undefined))
-  t.test(`caught: ${mutation.name}`, async (t) => {
+  t.test(`caught: ${mutation.name}`, { timeout: 280_000 }, async (t) => {
     const caught = await caughtAt(mutation, 1, seedsMax);
     t.ok(caught, `by seed ${caught?.seed}: ${caught?.failure.split('\n')[0]}`);
   });
 
 for (const mutation of mutations.filter((it) => it.protectedBy !== undefined))
   t.test(`harmless: ${mutation.name}, protected by ${mutation.protectedBy}`, async (t) => {
-    const caught = await caughtAt(mutation, 1, harmlessSeeds);
+    const caught = await caughtAt(mutation, 1, harmlessSeeds, news);
     t.equal(caught, undefined, caught === undefined ? '' : `seed ${caught.seed}: ${caught.failure}`);
   });
