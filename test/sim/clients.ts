@@ -51,7 +51,7 @@ export interface HistoryEntry {
 const askMs = 4_000;
 
 /** A connection of somebody to a thread of a node, and what both kinds of people do over it. */
-abstract class Client {
+export abstract class Client {
   readonly outside: Outside;
   readonly who: Actor;
   readonly chance: SimChance;

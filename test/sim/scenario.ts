@@ -128,5 +128,7 @@ export function randomSettings(chance: SimChance): Settings {
       lostAfter: rate(0.05),
       straggles: rate(0.03),
     },
+    // What came later draws later, so that the others stay as they are for the seeds that are known.
+    watchers: chance.below(4),
   };
 }

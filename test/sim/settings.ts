@@ -34,6 +34,8 @@ export interface Settings {
   readonly hotBytes: number;
   readonly heldMax: number;
   readonly customers: number;
+  /** How many of them follow their session on a second device. */
+  readonly watchers: number;
   readonly agents: number;
   readonly capacity: number;
   /** Milliseconds between two actions of a client, about. */
@@ -55,6 +57,7 @@ export const calmSettings: Settings = {
   hotBytes: 20_000,
   heldMax: 1_000,
   customers: 4,
+  watchers: 2,
   agents: 2,
   capacity: 2,
   paceMs: 400,

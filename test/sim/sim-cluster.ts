@@ -11,6 +11,7 @@ import { SimLeases } from './sim-lease-store.ts';
 import { SimNode, type World } from './sim-node.ts';
 import { SimTime } from './time.ts';
 import { Trace } from './trace.ts';
+import { WatcherClient } from './watchers.ts';
 
 export interface ClusterOptions {
   readonly seed: number;
@@ -29,6 +30,7 @@ export class SimCluster {
   readonly history: HistoryEntry[] = [];
   readonly customers: CustomerClient[] = [];
   readonly agents: AgentClient[] = [];
+  readonly watchers: WatcherClient[] = [];
   readonly #settings: Settings;
   readonly #chance: SimChance;
   readonly #leases: SimLeases;
@@ -109,11 +111,13 @@ export class SimCluster {
     for (const id of agents) this.agents.push(new AgentClient(outside, id, agents));
     for (let count = 0; count < settings.customers; count += 1)
       this.customers.push(new CustomerClient(outside, ids.next()));
+    for (const customer of this.customers.slice(0, settings.watchers))
+      this.watchers.push(new WatcherClient(outside, customer));
   }
 
   /** The people come; what was started has had time to take its shards. */
   begin(): void {
-    for (const client of [...this.agents, ...this.customers]) client.start();
+    for (const client of [...this.agents, ...this.customers, ...this.watchers]) client.start();
   }
 
   inject(fault: Fault): void {
@@ -222,7 +226,7 @@ export class SimCluster {
     // Each takes itself out; none that comes to it meanwhile belongs to it.
     const ending = Array.from(this.#ending);
     for (const undo of ending) undo();
-    for (const client of [...this.agents, ...this.customers]) client.finishing = true;
+    for (const client of [...this.agents, ...this.customers, ...this.watchers]) client.finishing = true;
   }
 
   // ---- whether all is well
@@ -257,6 +261,11 @@ export class SimCluster {
     const troubles: string[] = [];
     for (const customer of this.customers)
       if (!customer.settled) troubles.push(`${customer.who.id} still waits for an ack`);
+    for (const { settled, session = '', lastSeq } of this.watchers) {
+      const last = this.ledger.states.get(session)?.lastSeq ?? 0;
+      if (!settled) troubles.push(`a device in ${session} still waits for an ack`);
+      if (lastSeq < last) troubles.push(`a device has ${session} up to ${lastSeq} of ${last}`);
+    }
     const states = [...this.ledger.states.values()];
     const waiting = states.filter(({ state }) => state === 'waiting' || state === 'transferring');
     for (const agent of this.agents)

@@ -8,6 +8,7 @@ import {
   queueKind,
   sessionKind,
   type GatewayMessage,
+  type SessionMessage,
 } from '../../src/actors/messages.ts';
 import { queueActors } from '../../src/actors/queue.ts';
 import { sessionActors } from '../../src/actors/session.ts';
@@ -15,6 +16,7 @@ import type { ProcessId, Term } from '../../src/cluster/ports.ts';
 import { ClusterRouter } from '../../src/cluster/router.ts';
 import { ShardKeeper } from '../../src/cluster/shard-keeper.ts';
 import type { ShardMap } from '../../src/cluster/shard-map.ts';
+import { refusal } from '../../src/core/errors.ts';
 import { IdSource, shardOf } from '../../src/core/ids.ts';
 import { Reader } from '../../src/store/database.ts';
 import { TieredHistory } from '../../src/store/history.ts';
@@ -56,6 +58,8 @@ export type FromThread =
   | { readonly type: 'opened'; readonly term: Term; readonly taken: boolean }
   | { readonly type: 'released'; readonly term: Term }
   | { readonly type: 'fenced'; readonly term: Term };
+
+const nobodyThere = refusal('unavailable', 'who has this session is not known just now; try again', 1000);
 
 type GatewayEvent = (message: GatewayMessage) => void;
 
@@ -125,9 +129,18 @@ export class SimThread {
       heldMs: 3_000,
       deliver: (envelope: Envelope, from: ThreadId) => this.system.deliver(envelope, from),
       passedOn: (ask: number, thread: ThreadId) => this.system.passedOn(ask, thread),
-      undeliverable: () => undefined,
+      undeliverable: (envelope: Envelope) => this.#undeliverable(envelope),
     };
     return new ClusterRouter(hooks.router?.(options) ?? options);
+  }
+
+  #undeliverable({ kind = '', key = '', message }: Envelope): void {
+    const said = message as SessionMessage;
+    if (kind !== sessionKind.kind || said.type !== 'say') return;
+    const { peer, id } = said;
+    this.system
+      .ref(gatewayKind, peer.thread)
+      .tell({ type: 'refused', session: key, conn: peer.conn, id, refusal: nobodyThere });
   }
 
   #makeKeeper(): ShardKeeper {
