@@ -38,6 +38,8 @@ export const faultKinds = [
   'databaseHang',
   /** What is sent between `node` and the database arrives late by `forMs`. */
   'databaseCut',
+  /** The connections that `node` has to the database are dead, and nobody says so; new ones work. */
+  'databaseHalfOpen',
 ] as const;
 
 export type FaultKind = (typeof faultKinds)[number];

@@ -170,6 +170,10 @@ export class SimCluster {
       case 'databaseCut':
         this.#databaseCuts.set(node.node, this.time.nowMs() + forMs);
         return;
+      case 'databaseHalfOpen':
+        for (const connection of this.database.connections)
+          if (connection.node === node.node) connection.silence();
+        return;
     }
   }
 

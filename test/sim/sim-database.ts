@@ -87,7 +87,7 @@ export class SimDatabase {
   readonly time: SimTime;
   readonly chance: SimChance;
   /** Clients, which hear of it when the server dies. */
-  readonly connections = new Set<{ break(): void }>();
+  readonly connections = new Set<{ readonly node: string; break(): void; silence(): void }>();
   readonly #locks: Lock[] = Array.from({ length: shardCount }, () => ({
     shared: 0,
     exclusive: false,

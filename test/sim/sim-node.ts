@@ -82,6 +82,7 @@ export class SimNode {
     const reader = new Reader(
       simSql(
         {
+          node,
           database,
           clock: this.main,
           cutForMs: () => world.databaseCutMs(node),

@@ -5,6 +5,7 @@ import { ServerError, type SimDatabase } from './sim-database.ts';
 import type { ThreadClock } from './time.ts';
 
 export interface SqlOptions {
+  readonly node: string;
   readonly database: SimDatabase;
   readonly clock: ThreadClock;
   /** How long messages between this node and the server are held up just now. */
@@ -25,10 +26,13 @@ class Connection {
   readonly #queue: (() => void)[] = [];
   #running = false;
   #lastArrivalMs = 0;
+  #silent = false;
   broken = false;
+  readonly node: string;
 
   constructor(options: SqlOptions) {
     this.#options = options;
+    this.node = options.node;
     this.#life = options.database.life;
     options.database.connections.add(this);
   }
@@ -68,12 +72,18 @@ class Connection {
     this.#queries.clear();
   }
 
+  /** From here on nothing passes, in either direction. */
+  silence(): void {
+    this.#silent = true;
+  }
+
   #arrive(extraMs: number, work: () => void): void {
     const { database, cutForMs } = this.#options;
     const ms = database.chance.between(0.1, 0.6) + cutForMs() + extraMs;
     const atMs = Math.max(this.#lastArrivalMs, database.time.nowMs() + ms);
     this.#lastArrivalMs = atMs;
     database.time.after(atMs - database.time.nowMs(), () => {
+      if (this.#silent) return;
       this.#queue.push(work);
       if (!this.#running) this.#next();
     });
@@ -89,7 +99,7 @@ class Connection {
     const { database, cutForMs, clock } = this.#options;
     database.time.after(database.chance.between(0.1, 0.6) + cutForMs(), () =>
       clock.run(() => {
-        if (!this.#queries.delete(query)) return;
+        if (this.#silent || !this.#queries.delete(query)) return;
         if (rows instanceof ServerError) query.reject(rows);
         else query.resolve(rows);
       }),

@@ -89,7 +89,13 @@ export class SimThread {
     this.clock = clock;
     const ids = new IdSource(clock, chance);
     const rules = { ...trueRules, ...hooks.rules };
-    const sql: SqlOptions = { database: options.database, clock, cutForMs: options.databaseCutMs, rules };
+    const sql: SqlOptions = {
+      node,
+      database: options.database,
+      clock,
+      cutForMs: options.databaseCutMs,
+      rules,
+    };
     this.#reader = new Reader(simSql(sql, false), clock, 1_500);
     this.#people = new People(this.#reader, settings.capacity);
     this.#sessions = new SessionIndex(this.#reader);
