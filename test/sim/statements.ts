@@ -31,7 +31,7 @@ export const trueRules: Rules = {
 };
 
 type Params = readonly unknown[];
-type Make = (database: SimDatabase, params: Params, rules: Rules) => Statement;
+type Make = (database: SimDatabase, params: Params, rules: Rules, text: string) => Statement;
 
 const table: readonly (readonly [part: string, make: Make])[] = [
   ['bad as materialized', (database, params, rules) => append(database, params, rules, true)],
@@ -64,7 +64,7 @@ export function statementOf(database: SimDatabase, text: string, params: Params,
     if (make === undefined) throw new Error(`the simulated database does not know this statement: ${text}`);
     known.set(text, make);
   }
-  return make(database, params, rules);
+  return make(database, params, rules, text);
 }
 
 function list(value: unknown): string[] {
@@ -132,7 +132,8 @@ function append(database: SimDatabase, params: Params, rules: Rules, changes: bo
   };
 }
 
-function take(database: SimDatabase, params: Params, rules: Rules): Statement {
+function take(database: SimDatabase, params: Params, rules: Rules, text: string): Statement {
+  const growing = text.includes('s.writer <= $4 collate "C"');
   const [shards, terms] = [numbers(params[0]), numbers(params[1])];
   const [owner, writer] = [params[2] as string, params[3] as string];
   return {
@@ -144,6 +145,7 @@ function take(database: SimDatabase, params: Params, rules: Rules): Statement {
         .filter(({ id, epoch }) => {
           const row = database.shards[id]!;
           if (!rules.takeChecksEpoch || row.epoch < epoch) return true;
+          if (growing && row.writer > writer) return false;
           return row.epoch === epoch && (row.owner === owner || !rules.takeChecksOwner);
         });
       return {
@@ -156,14 +158,18 @@ function take(database: SimDatabase, params: Params, rules: Rules): Statement {
   };
 }
 
-function takeWriter(database: SimDatabase, params: Params): Statement {
+function takeWriter(database: SimDatabase, params: Params, _rules: Rules, text: string): Statement {
+  const growing = text.includes('s.writer < $3 collate "C"');
   const [shards, terms] = [numbers(params[0]), numbers(params[1])];
   const writer = params[2] as string;
   return {
     locks: ascending(shards),
     exclusive: true,
     run: () => {
-      const mine = shards.filter((id, index) => database.shards[id]!.epoch === terms[index]);
+      const mine = shards.filter((id, index) => {
+        const row = database.shards[id]!;
+        return row.epoch === terms[index] && (!growing || row.writer < writer);
+      });
       return {
         rows: [],
         commit: () => {
