@@ -9,6 +9,7 @@ export const importTable: Readonly<Record<string, { code: readonly string[]; typ
   cluster: { code: ['core', 'protocol', 'cluster'], types: ['actors'] },
   store: { code: ['core', 'protocol', 'actors', 'store'], types: ['rules'] },
   net: { code: ['core', 'protocol', 'rules', 'actors', 'net'] },
+  integrations: { code: ['core', 'protocol', 'integrations'], types: ['rules', 'actors'] },
   config: { code: ['core', 'config'], types: ['.'] },
 };
 

@@ -14,6 +14,8 @@ export interface Item {
   readonly epoch: number;
   readonly addedMs: number;
   readonly bytes: number;
+  /** Each event's place in the change feed of its shard, rising; absent where there is no feed. */
+  readonly positions?: readonly number[] | undefined;
 }
 
 /** Never part of JSON text, where control characters are escaped. */
@@ -21,7 +23,7 @@ const separator = '\u0001';
 
 const held = `
   held as materialized (
-    select f.place from shards s
+    select f.place, s.id as shard from shards s
     join unnest($1::text::int[], $2::text::int[], $3::text::bool[]) with ordinality f (id, epoch, own, place)
       on f.id = s.id and f.epoch = s.epoch and (not f.own or s.writer = $4)
     order by s.id for share of s
@@ -37,11 +39,34 @@ with ${held}, added as (
 )
 select coalesce(string_agg(place::text, ','), '') as held from held`;
 
-/** With changes of state: a session that misses any of its fences is left out as a whole. */
-const changesSql = `
+/** The same, and each event is noted for the feed under its shard, which is that of the fence it depends on. */
+const messagesFedSql = `
 with ${held}, given as materialized (
-  select * from unnest($5::text::uuid[], $6::text::int[], $7::text::int[], $9::text::int[], string_to_array($8, E'\\x01'))
-    e (session, seq, fence, extra, data)
+  select e.*, held.shard
+  from unnest($5::text::uuid[], $6::text::int[], $7::text::int[], string_to_array($8, E'\\x01'), $9::text::bigint[])
+    e (session, seq, fence, data, position)
+  join held on held.place = e.fence
+), added as (
+  insert into events (session, seq, data) select session, seq, data::json from given
+), fed as (
+  insert into feed (shard, position, session, seq)
+  select shard, position, session, seq from given where position > 0
+)
+select coalesce(string_agg(place::text, ','), '') as held from held`;
+
+/** With changes of state: a session that misses any of its fences is left out as a whole. */
+function changesText(feed: boolean): string {
+  const position = feed ? ', position' : '';
+  const positions = feed ? ', $11::text::bigint[]' : '';
+  const fed = `, fed as (
+  insert into feed (shard, position, session, seq)
+  select held.shard, g.position, g.session, g.seq from given g join held on held.place = g.fence
+  where g.position > 0 and g.session not in (select session from bad)
+)`;
+  return `
+with ${held}, given as materialized (
+  select * from unnest($5::text::uuid[], $6::text::int[], $7::text::int[], $9::text::int[], string_to_array($8, E'\\x01')${positions})
+    e (session, seq, fence, extra, data${position})
 ), bad as materialized (
   select distinct session from given
   where fence not in (select place from held) or (extra > 0 and extra not in (select place from held))
@@ -58,9 +83,13 @@ with ${held}, given as materialized (
     group_name = excluded.group_name, priority = excluded.priority, target = excluded.target,
     last_agent = excluded.last_agent, waiting_since = excluded.waiting_since, closed_at = excluded.closed_at,
     rated = excluded.rated
-)
+)${feed ? fed : ''}
 select coalesce((select string_agg(place::text, ',') from held), '') as held,
   coalesce((select string_agg(session::text, ',') from bad), '') as bad`;
+}
+
+const changesSql = changesText(false);
+const changesFedSql = changesText(true);
 
 export interface Statement {
   readonly text: string;
@@ -69,21 +98,24 @@ export interface Statement {
   refused(row: { held: string; bad?: string }): Set<string>;
 }
 
-export function statementFor(items: readonly Item[], writer: string): Statement {
+/** `feed`: the events that go in are also noted as not yet published, at their items' `positions`. */
+export function statementFor(items: readonly Item[], writer: string, feed = false): Statement {
   const fences = new Fences();
   const sessions: string[] = [];
   const seqs: number[] = [];
   const own: number[] = [];
   const extra: number[] = [];
   const data: string[] = [];
+  const positions: number[] = [];
   const states = new Map<string, SessionState>();
   let changes = false;
-  for (const { request, shard, epoch } of items) {
+  for (const { request, shard, epoch, positions: places } of items) {
     const place = fences.place(shard, epoch, true);
     const extraPlace =
       request.fence === undefined ? 0 : fences.place(request.fence.shard, request.fence.epoch, false);
     if (request.state !== undefined) states.set(request.session, request.state);
     if (request.state !== undefined || extraPlace > 0) changes = true;
+    if (feed) for (const index of request.events.keys()) positions.push(places?.[index] ?? 0);
     for (const event of request.events) {
       sessions.push(request.session);
       seqs.push(event.seq);
@@ -110,11 +142,13 @@ export function statementFor(items: readonly Item[], writer: string): Statement 
       for (const [index, place] of own.entries()) if (!here.has(String(place))) all.add(sessions[index]!);
       return all;
     };
-    return { text: messagesSql, params, refused };
+    if (feed) params.push(array(positions));
+    return { text: feed ? messagesFedSql : messagesSql, params, refused };
   }
   params.push(array(extra), withoutNul(JSON.stringify([...states.values()].map(sessionRow))));
+  if (feed) params.push(array(positions));
   const refused = (row: { bad?: string }): Set<string> => listed(row.bad!);
-  return { text: changesSql, params, refused };
+  return { text: feed ? changesFedSql : changesSql, params, refused };
 }
 
 /** What string_agg made; of nothing it makes an empty text, which is not a list of one. */
