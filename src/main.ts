@@ -1,3 +1,4 @@
+import { clusterCommand } from './cluster-command.ts';
 import { loadConfig, type Config } from './config.ts';
 import { startNode, type Node } from './node.ts';
 import { StartError } from './core/start-error.ts';
@@ -16,6 +17,10 @@ function fail(message: string): never {
 }
 
 async function main(): Promise<void> {
+  if (process.argv[2] === 'cluster') {
+    const write = (to: NodeJS.WriteStream) => (text: string) => void to.write(text);
+    process.exit(await clusterCommand(process.argv.slice(3), write(process.stdout), write(process.stderr)));
+  }
   let config: Config | undefined;
   try {
     config = loadConfig(process.argv.slice(2), process.env);

@@ -13,6 +13,7 @@ import type { Config } from './config.ts';
 import { IdSource } from './core/ids.ts';
 import { realChance, realClock } from './core/real-clock.ts';
 import { createLog, type Log } from './log.ts';
+import { natsOptionsOf } from './nats-options.ts';
 import { createSharedLimits } from './net/connection-counter.ts';
 import { hashPassword } from './net/passwords.ts';
 import { loadTokenKeys } from './net/token-keys.ts';
@@ -144,9 +145,9 @@ async function joinNats(
   undo: (() => Promise<void> | void)[],
   notes: string[],
 ): Promise<{ store: LeaseStore; bus: Bus | undefined }> {
-  const { ca, cert, key, cluster, ...rest } = config.nats;
+  const { cluster } = config.nats;
   const link = await connectNats(
-    { ...rest, cluster, tlsCa: ca, tlsCert: cert, tlsKey: key },
+    natsOptionsOf(config),
     `${config.nodeId} main`,
     ({ type, data }) => log[type === 'connected' ? 'info' : 'warn'](data, `NATS: ${type}`),
     { clock: realClock, chance: realChance },

@@ -1,7 +1,7 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { ThreadId } from './actors/engine/types.ts';
 import type { ProcessId, Term, Workers } from './cluster/ports.ts';
-import type { ClusterStatus } from './cluster/status.ts';
+import type { ClusterStatus } from './protocol/cluster-status.ts';
 import { releaseThread } from './net/connection-counter.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ThreadId } from './actors/engine/types.ts';
 import type { ProcessId, Term } from './cluster/ports.ts';
-import type { ClusterStatus } from './cluster/status.ts';
+import type { ClusterStatus } from './protocol/cluster-status.ts';
 import type { Config } from './config.ts';
 import type { TokenKey } from './net/tokens.ts';
 import type { DatabaseAddress } from './store/database.ts';

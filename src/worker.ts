@@ -9,17 +9,17 @@ import { ActorSystem } from './actors/engine/system.ts';
 import { agentKind, gatewayKind, queueKind, sessionKind, type SessionMessage } from './actors/messages.ts';
 import { queueActors } from './actors/queue.ts';
 import { sessionActors } from './actors/session.ts';
-import type { NatsOptions } from './cluster/nats-connection.ts';
 import { connectNats } from './cluster/nats-connection.ts';
 import { ClusterRouter } from './cluster/router.ts';
 import { ShardKeeper } from './cluster/shard-keeper.ts';
 import { ShardMap } from './cluster/shard-map.ts';
 import { NatsWire } from './cluster/wire-nats.ts';
-import type { ClusterStatus } from './cluster/status.ts';
+import type { ClusterStatus } from './protocol/cluster-status.ts';
 import { assert, refusal } from './core/errors.ts';
 import { IdSource, shardOf } from './core/ids.ts';
 import { realChance, realClock } from './core/real-clock.ts';
 import { createLog } from './log.ts';
+import { natsOptionsOf } from './nats-options.ts';
 import { SharedLimits } from './net/connection-counter.ts';
 import type { ConnectionHost } from './net/connection.ts';
 import { FileRoutes } from './net/file-routes.ts';
@@ -52,7 +52,7 @@ const shards = new ShardMap(start.shards);
 const clustered = config.nats.servers.length > 0;
 const link = clustered
   ? await connectNats(
-      natsOptions(config.nats),
+      natsOptionsOf(config),
       self,
       ({ type, data }) => {
         metrics.natsEvents.inc({ type });
@@ -495,8 +495,4 @@ async function wake(opened: ReadonlySet<number>): Promise<void> {
     if (isHere(group)) system.ref(queueKind, group).tell({ type: 'tick' });
   for (const agent of await sessions.holders())
     if (isHere(agent)) system.ref(agentKind, agent).tell({ type: 'reconcile' });
-}
-
-function natsOptions({ servers, ca, cert, key, ...rest }: WorkerStart['config']['nats']): NatsOptions {
-  return { ...rest, servers, tlsCa: ca, tlsCert: cert, tlsKey: key };
 }

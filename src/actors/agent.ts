@@ -1,4 +1,4 @@
-import { refusal } from '../core/errors.ts';
+import { KefuError, refusal, toRefusal } from '../core/errors.ts';
 import type { Candidate } from '../rules/assignment.ts';
 import type { Actor, ActorKind, Context, Reply } from './engine/types.ts';
 import {
@@ -15,6 +15,7 @@ import {
   type Peer,
   type Presence,
   type Reservation,
+  type Sighting,
 } from './messages.ts';
 import type { Directory, Journal, Sessions } from './ports.ts';
 
@@ -66,7 +67,8 @@ class AgentActor implements Actor<AgentMessage> {
   #profile: AgentProfile | undefined;
   /** Oldest first. */
   #peers: Peer[] = [];
-  readonly #held = new Set<string>();
+  /** Session → the seq of its event that made it ours, or a later one; undefined when only the tables said so. */
+  readonly #held = new Map<string, number | undefined>();
   /** By session. Each promise makes a new one, so that what was looked up of an older one is not taken for it. */
   readonly #reserved = new Map<string, Slot>();
   #presence: Presence = 'offline';
@@ -76,19 +78,21 @@ class AgentActor implements Actor<AgentMessage> {
   /** No slot is promised before: those promised by an instance that crashed have lapsed by then. */
   #grantsFromMs = 0;
   #reconciling = false;
+  #reconciledAtMs: number;
 
   constructor(options: AgentOptions, context: Context<AgentMessage>) {
     this.#options = options;
     this.#context = context;
     this.#id = context.key;
     this.#idleSince = context.clock.wallMs();
+    this.#reconciledAtMs = context.clock.nowMs();
     if (context.restarted) this.#grantsFromMs = context.clock.nowMs() + options.reserveMs;
   }
 
   async load(): Promise<void> {
     this.#profile = await this.#options.directory.agent(this.#id);
     if (this.#profile === undefined) return;
-    for (const session of await this.#options.sessions.heldBy(this.#id)) this.#held.add(session);
+    for (const session of await this.#options.sessions.heldBy(this.#id)) this.#held.set(session, undefined);
     this.#presence = this.#profile.presence;
     this.#context.startTimer('grace', this.#options.graceMs, { type: 'graceOver' });
   }
@@ -137,9 +141,9 @@ class AgentActor implements Actor<AgentMessage> {
         if (this.#reserved.delete(message.session)) this.#report();
         return;
       case 'held':
-        return this.#hold(message.session);
+        return this.#hold(message.session, message.seq);
       case 'gone':
-        return this.#release(message.session, message.reason, message.seq, true);
+        return this.#letGo(message.session, message.reason, message.seq);
       case 'report':
         this.#tellQueue(message.group);
         return;
@@ -156,8 +160,9 @@ class AgentActor implements Actor<AgentMessage> {
         return this.#reconcile();
       case 'found':
         this.#reconciling = false;
-        for (const session of message.lost) this.#release(session, 'moved', 0, false);
-        for (const session of message.held) this.#hold(session);
+        for (const { session, seq } of message.lost)
+          if ((this.#held.get(session) ?? 0) <= seq) this.#release(session, 'moved', seq);
+        for (const { session, seq } of message.held) this.#hold(session, seq);
         return;
     }
   }
@@ -177,18 +182,22 @@ class AgentActor implements Actor<AgentMessage> {
     if (!first) return;
     this.#watchQueues(true);
     this.#report();
-    this.#context.startTimer('reconcile', reconcileMs, { type: 'reconcile' });
+    // One who comes and goes is compared as often as one who stays.
+    const sinceMs = this.#context.clock.nowMs() - this.#reconciledAtMs;
+    this.#context.startTimer('reconcile', Math.max(0, reconcileMs - sinceMs), { type: 'reconcile' });
   }
 
   #connected(): Connected {
-    return { profile: { ...this.#profile!, presence: this.#shownPresence() }, sessions: [...this.#held] };
+    return {
+      profile: { ...this.#profile!, presence: this.#shownPresence() },
+      sessions: [...this.#held.keys()],
+    };
   }
 
   #disconnect(gone: (peer: Peer) => boolean): void {
     const before = this.#peers.length;
     this.#peers = this.#peers.filter((peer) => !gone(peer));
     if (before === 0 || this.#peers.length > 0) return;
-    this.#context.cancelTimer('reconcile');
     this.#context.startTimer('grace', this.#options.graceMs, { type: 'graceOver' });
     this.#watchQueues(false);
     this.#report();
@@ -201,7 +210,7 @@ class AgentActor implements Actor<AgentMessage> {
       this.#report();
     }
     if (this.#options.onAway === 'wait' || this.#held.size === 0) return;
-    for (const session of this.#held) {
+    for (const session of this.#held.keys()) {
       this.#context.system
         .ref(sessionKind, session)
         .tell({ type: 'requeue', agent: this.#id, reason: 'agent_away' });
@@ -211,7 +220,13 @@ class AgentActor implements Actor<AgentMessage> {
   }
 
   async #setPresence(state: Presence, reply: Reply | undefined): Promise<void> {
-    await this.#options.directory.savePresence(this.#id, state);
+    try {
+      await this.#options.directory.savePresence(this.#id, state);
+    } catch (error) {
+      if (!(error instanceof KefuError)) throw error;
+      reply?.fail(toRefusal(error));
+      return;
+    }
     this.#presence = state;
     this.#idleSince = this.#context.clock.wallMs();
     reply?.ok(null);
@@ -286,28 +301,38 @@ class AgentActor implements Actor<AgentMessage> {
       .catch(() => undefined);
   }
 
-  #hold(session: string): void {
+  #hold(session: string, seq: number): void {
     this.#reserved.delete(session);
-    if (this.#held.has(session)) return;
-    this.#held.add(session);
+    const known = this.#held.has(session);
+    this.#held.set(session, Math.max(seq, this.#held.get(session) ?? 0));
+    if (known) return;
     this.#idleSince = this.#context.clock.wallMs();
     this.#tellPeers((conns) => ({ type: 'assigned', conns, session }));
     this.#report();
   }
 
-  /** `whole`: a slot that is reserved for it is free too. */
-  #release(session: string, reason: string, seq: number, whole: boolean): void {
-    const reserved = whole && this.#reserved.delete(session);
-    const held = this.#held.delete(session);
-    if (held) this.#tellPeers((conns) => ({ type: 'released', conns, session, reason, seq }));
-    if (!held && !reserved) return;
+  /** A session says that it left. It may have come back since: an older word than what is known here says nothing. */
+  #letGo(session: string, reason: string, seq: number): void {
+    if (!this.#held.has(session)) return;
+    const since = this.#held.get(session);
+    if (since === undefined) this.#reconcile();
+    else if (since < seq) this.#release(session, reason, seq);
+  }
+
+  /** A slot that is reserved for it stays: that is a later promise. */
+  #release(session: string, reason: string, seq: number): void {
+    if (!this.#held.delete(session)) return;
+    this.#tellPeers((conns) => ({ type: 'released', conns, session, reason, seq }));
     this.#idleSince = this.#context.clock.wallMs();
     this.#report();
   }
 
   /** Compares what it holds with the tables; a difference is looked up at the session, which knows. */
   #reconcile(): void {
-    this.#context.startTimer('reconcile', reconcileMs, { type: 'reconcile' });
+    this.#reconciledAtMs = this.#context.clock.nowMs();
+    if (!this.#gone) this.#context.startTimer('reconcile', reconcileMs, { type: 'reconcile' });
+    // What a queue has missed of this agent it learns now.
+    for (const group of this.#profile!.groups) this.#tellQueue(group);
     if (this.#reconciling) return;
     this.#reconciling = true;
     void this.#differences().then(
@@ -318,18 +343,20 @@ class AgentActor implements Actor<AgentMessage> {
     );
   }
 
-  async #differences(): Promise<{ held: string[]; lost: string[] }> {
-    const here = new Set(this.#held);
+  async #differences(): Promise<{ held: Sighting[]; lost: Sighting[] }> {
+    const here = new Set(this.#held.keys());
+    const unsure = [...this.#held].filter(([, seq]) => seq === undefined).map(([session]) => session);
     const stored = new Set(await this.#options.sessions.heldBy(this.#id));
     const doubtful = [...here]
       .filter((id) => !stored.has(id))
-      .concat([...stored].filter((id) => !here.has(id)));
-    const held: string[] = [];
-    const lost: string[] = [];
+      .concat([...stored].filter((id) => !here.has(id)))
+      .concat(unsure.filter((id) => stored.has(id)));
+    const held: Sighting[] = [];
+    const lost: Sighting[] = [];
     for (const session of doubtful) {
       const ref = this.#context.system.ref(sessionKind, session);
       const holder = await ref.ask<Holder>({ type: 'holder' }, askMs);
-      (holder.agent === this.#id ? held : lost).push(session);
+      (holder.agent === this.#id ? held : lost).push({ session, seq: holder.seq });
     }
     return { held, lost };
   }

@@ -73,16 +73,33 @@ class CustomerActor implements Actor<CustomerMessage> {
   }
 
   async #openOne(message: OpenRequest): Promise<Opened> {
-    if (this.#open !== null) {
+    if (this.#open !== null && this.#settled) {
       const session = await this.#present(this.#open, message);
-      this.#settled = true;
       if (session !== undefined && session.state !== 'closed') return { session, existed: true };
       this.#lastAgent = session?.agent?.id ?? this.#lastAgent;
+      this.#open = null;
     }
-    const id = this.#options.ids.next();
+    // While it is not known what became of an opening it is asked for again under the same id: "not there" does not
+    // mean that it will not be, for the message may still be on its way.
+    const again = this.#open !== null;
+    const id = this.#open ?? this.#options.ids.next();
     this.#open = id;
     this.#settled = false;
-    const session = await this.#context.system.ref(sessionKind, id).ask<SessionView>(
+    try {
+      const session = await this.#openAs(id, message);
+      this.#settled = true;
+      return { session, existed: false };
+    } catch (error) {
+      if (!again || !(error instanceof KefuError) || error.code !== 'conflict') throw error;
+      const session = await this.#present(id, message);
+      if (session === undefined) throw stillOpening();
+      this.#settled = true;
+      return { session, existed: true };
+    }
+  }
+
+  #openAs(id: string, message: OpenRequest): Promise<SessionView> {
+    return this.#context.system.ref(sessionKind, id).ask<SessionView>(
       {
         type: 'open',
         customer: message.customer,
@@ -95,8 +112,6 @@ class CustomerActor implements Actor<CustomerMessage> {
       },
       askMs,
     );
-    this.#settled = true;
-    return { session, existed: false };
   }
 
   /**
@@ -112,9 +127,7 @@ class CustomerActor implements Actor<CustomerMessage> {
     }
     const { state } = await ref.ask<Holder>({ type: 'holder' }, askMs);
     if (state === 'closed') return undefined;
-    throw new KefuError('unavailable', 'the last request to open a session is still on its way', {
-      retryAfterMs: 500,
-    });
+    throw stillOpening();
   }
 
   #failed(error: unknown, reply: Reply | undefined): void {
@@ -128,4 +141,10 @@ class CustomerActor implements Actor<CustomerMessage> {
   mayPassivate(): boolean {
     return this.#settled;
   }
+}
+
+function stillOpening(): KefuError {
+  return new KefuError('unavailable', 'the last request to open a session is still on its way', {
+    retryAfterMs: 500,
+  });
 }

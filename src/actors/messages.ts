@@ -102,6 +102,8 @@ export interface Said {
 }
 
 export interface Holder {
+  /** Of the newest event, on its way to the database or in it. */
+  readonly seq: number;
   readonly agent: string | null;
   readonly state: string;
 }
@@ -218,7 +220,7 @@ export type AgentMessage =
   /** The session of a reservation was asked, and is not this agent's. */
   | { readonly type: 'lapsed'; readonly session: string }
   /** From a session, after the commit. */
-  | { readonly type: 'held'; readonly session: string }
+  | { readonly type: 'held'; readonly session: string; readonly seq: number }
   | { readonly type: 'gone'; readonly session: string; readonly reason: string; readonly seq: number }
   /** From a queue that has just started: report yourself. */
   | { readonly type: 'report'; readonly group: string }
@@ -230,7 +232,13 @@ export type AgentMessage =
   | { readonly type: 'checkReservations' }
   | { readonly type: 'reconcile' }
   /** What a look at the tables or at a session found: sessions that are not this agent's after all, and ones that are. */
-  | { readonly type: 'found'; readonly held: readonly string[]; readonly lost: readonly string[] };
+  | { readonly type: 'found'; readonly held: readonly Sighting[]; readonly lost: readonly Sighting[] };
+
+/** What a session said of its holder, and its last event then: what it says later bears a higher seq. */
+export interface Sighting {
+  readonly session: string;
+  readonly seq: number;
+}
 
 export interface Connected {
   readonly profile: AgentProfile;

@@ -135,6 +135,9 @@ class QueueActor implements Actor<QueueMessage> {
 
   #agentReported(status: Candidate): void {
     this.#agents.set(status.id, status);
+    // A queue that has nobody in its list does not tick: somebody's arrival may have been lost.
+    const now = this.#context.clock.nowMs();
+    if (now - this.#reconciledAtMs >= reconcileMs) this.#reconcile(now);
     if (isFree(status)) return this.#dispatch();
     if (status.online) return;
     for (const { entry } of this.#list.items) if (entry.target === status.id) this.#retarget(entry.session);
@@ -312,14 +315,17 @@ class QueueActor implements Actor<QueueMessage> {
 
   #reconcile(now: number): void {
     this.#reconciledAtMs = now;
-    for (const { id, online } of this.#agents.values())
-      if (online) this.#context.system.ref(agentKind, id).tell({ type: 'report', group: this.#group });
     if (this.#reconciling) return;
     this.#reconciling = true;
     const group = this.#group;
-    void this.#options.sessions.waitingIn(group, this.#options.lengthMax).then(
-      (entries) =>
-        this.#context.system.notify(queueKind, group, { type: 'reconciled', entries, startedAt: now }),
+    const { system } = this.#context;
+    const { sessions, directory, lengthMax } = this.#options;
+    // Everybody: one whose report was lost is believed to be offline, and would never say anything by itself.
+    void Promise.all([sessions.waitingIn(group, lengthMax), directory.agentsIn(group)]).then(
+      ([entries, agents]) => {
+        for (const agent of agents) system.ref(agentKind, agent).tell({ type: 'report', group });
+        system.notify(queueKind, group, { type: 'reconciled', entries, startedAt: now });
+      },
       () => {
         this.#reconciling = false;
       },

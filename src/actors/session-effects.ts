@@ -37,7 +37,7 @@ export function afterCommit(
       return;
     case 'assigned':
       system.ref(queueKind, after.group).tell({ type: 'dequeue', session: id, served: true });
-      system.ref(agentKind, after.agent!.id).tell({ type: 'held', session: id });
+      system.ref(agentKind, after.agent!.id).tell({ type: 'held', session: id, seq });
       return;
     case 'transferring':
       if (holder !== null)

@@ -1,4 +1,4 @@
-import { refusal } from '../core/errors.ts';
+import { refusal, type Refusal } from '../core/errors.ts';
 import type { EventOut } from '../protocol/session-view.ts';
 import type { SessionState } from '../rules/session.ts';
 import type { Reply } from './engine/types.ts';
@@ -13,6 +13,8 @@ export interface Pending {
   /** The state after it. */
   readonly state: SessionState;
   readonly requesters: Requester[];
+  /** Who was refused because of this or an earlier pending event. */
+  readonly refused: { readonly to: Requester; readonly why: Refusal }[];
   /** Answers and effects of commands other than `say`. */
   readonly done: ((state: SessionState) => void) | undefined;
 }

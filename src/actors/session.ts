@@ -13,7 +13,6 @@ import {
 } from '../rules/session.ts';
 import type { Actor, ActorKind, Context, Reply } from './engine/types.ts';
 import {
-  agentKind,
   gatewayKind,
   sessionKind,
   type Fence,
@@ -37,6 +36,7 @@ import {
   type Requester,
 } from './session-pending.ts';
 import { SessionPassing } from './session-passing.ts';
+import { SessionPromise } from './session-promise.ts';
 import { Subscribers, senderJson } from './subscribers.ts';
 
 /**
@@ -64,10 +64,7 @@ type Change =
   | Extract<SessionMessage, { type: 'open' | 'close' | 'transfer' | 'rate' | 'requeue' | 'retarget' }>
   | { readonly type: 'assign'; readonly agent: Person; readonly fence: Fence };
 
-const promiseMs = 3_000;
-
 let instances = 0;
-
 export function sessionActors(options: SessionOptions): ActorKind<SessionMessage> {
   return {
     ...sessionKind,
@@ -88,9 +85,7 @@ class SessionActor implements Actor<SessionMessage> {
   /** What will be when all pending events are. */
   #state: SessionState | undefined;
   #pending: Pending[] = [];
-  /** An assignment for which the agent's word is awaited. */
-  #promising: { ticket: number; agent: Person; reply: Reply | undefined } | undefined;
-  #tickets = 0;
+  readonly #promising: SessionPromise;
   #ids: MessageIds | undefined;
   readonly #passing: SessionPassing;
 
@@ -99,6 +94,7 @@ class SessionActor implements Actor<SessionMessage> {
     this.#context = context;
     this.#id = context.key;
     this.#subscribers = new Subscribers(context.system);
+    this.#promising = new SessionPromise(context.system, this.#id, this.#instance);
     this.#passing = new SessionPassing(context.system, this.#id, this.#subscribers);
   }
 
@@ -110,7 +106,7 @@ class SessionActor implements Actor<SessionMessage> {
   }
 
   mayPassivate(): boolean {
-    return this.#pending.length === 0 && this.#subscribers.size === 0 && this.#promising === undefined;
+    return this.#pending.length === 0 && this.#subscribers.size === 0 && !this.#promising.isAsking;
   }
 
   describe(): unknown {
@@ -154,7 +150,7 @@ class SessionActor implements Actor<SessionMessage> {
       case 'position':
         return this.#passing.position(message, this.#state);
       case 'holder':
-        this.#promising = undefined;
+        this.#promising.forget();
         return this.#confirmed(reply, () => reply?.ok(this.#holder()));
       case 'view':
         return this.#confirmed(reply, () =>
@@ -251,8 +247,8 @@ class SessionActor implements Actor<SessionMessage> {
 
   #sayNew(who: Sender, fromJson: string, id: string, body: unknown, from: Requester): void {
     const decision = decide({ type: 'say', id, body }, this.#state, who);
-    if ('refusal' in decision) return this.#refuse(from, decision.refusal);
-    if (this.#ids!.size >= this.#options.messagesMax) return this.#refuse(from, tooLong);
+    if ('refusal' in decision) return this.#refuseWhenSure(from, decision.refusal);
+    if (this.#state!.lastSeq >= this.#options.messagesMax) return this.#refuseWhenSure(from, tooLong);
     const seq = this.#state!.lastSeq + 1;
     const at = this.#context.clock.wallMs();
     const event = messageEvent(this.#id, seq, at, who.id, fromJson, id, body);
@@ -264,9 +260,10 @@ class SessionActor implements Actor<SessionMessage> {
       fence: undefined,
     });
     if (!taken) return this.#refuse(from, journalGone);
-    this.#ids!.add(who.id, id, seq);
+    // One that was refused may be tried again, and again.
+    if (this.#ids!.find(who.id, id)?.includes(seq) !== true) this.#ids!.add(who.id, id, seq);
     this.#state = { ...this.#state!, lastSeq: seq };
-    this.#pending.push({ event, state: this.#state, requesters: [from], done: undefined });
+    this.#pending.push({ event, state: this.#state, requesters: [from], refused: [], done: undefined });
   }
 
   // ---- changes of state
@@ -274,31 +271,15 @@ class SessionActor implements Actor<SessionMessage> {
   /** Asks the agent whether the slot is still kept for this session; nothing else of the session waits for that. */
   #assign(agent: Person, reply: Reply | undefined): void {
     const decision = decide({ type: 'assign', agent }, this.#state, systemSender);
-    if ('refusal' in decision) {
-      reply?.fail(decision.refusal);
-      if (this.#state === undefined) this.#context.stop();
-      return;
-    }
-    const { system } = this.#context;
-    const ticket = (this.#tickets += 1);
-    const instance = this.#instance;
-    this.#promising = { ticket, agent, reply };
-    const promised = (fence: Fence | Refusal): void =>
-      system.notify(sessionKind, this.#id, { type: 'promised', instance, ticket, fence });
-    system
-      .ref(agentKind, agent.id)
-      .ask<Fence>({ type: 'promise', session: this.#id }, promiseMs)
-      .then(promised, (error: unknown) => promised(toRefusal(error)));
+    if ('refusal' in decision) return this.#refuseChange(reply, decision.refusal);
+    this.#promising.ask(agent, reply);
   }
 
-  /** Unless the agent has asked meanwhile and was told that this is not its session: then it counts on that. */
   #promised(ticket: number, fence: Fence | Refusal): void {
-    const promising = this.#promising;
-    if (promising?.ticket !== ticket) return;
-    this.#promising = undefined;
-    const { agent, reply } = promising;
-    if ('code' in fence) reply?.fail(fence);
-    else this.#change({ type: 'assign', agent, fence }, reply);
+    const asked = this.#promising.take(ticket);
+    if (asked !== undefined && 'code' in fence) asked.reply?.fail(fence);
+    else if (asked !== undefined && !('code' in fence))
+      this.#change({ type: 'assign', agent: asked.agent, fence }, asked.reply);
   }
 
   #change(message: Change, reply: Reply | undefined): void {
@@ -322,11 +303,7 @@ class SessionActor implements Actor<SessionMessage> {
           }
         : message;
     const decision = decide(command, this.#state, who);
-    if ('refusal' in decision) {
-      reply?.fail(decision.refusal);
-      if (this.#state === undefined) this.#context.stop();
-      return;
-    }
+    if ('refusal' in decision) return this.#refuseChange(reply, decision.refusal);
     const from: Sender = message.type === 'open' ? { kind: 'customer', ...message.customer } : who;
     const at = now.wallMs();
     const before = this.#state;
@@ -340,6 +317,7 @@ class SessionActor implements Actor<SessionMessage> {
         event: stateEvent(this.#id, seq, at, from, this.#options.ids.next(), body),
         state,
         requesters: [],
+        refused: [],
         done: last ? (after) => this.#settled(before, after, body.type, reply) : undefined,
       });
     }
@@ -380,6 +358,7 @@ class SessionActor implements Actor<SessionMessage> {
     const session = this.#id;
     this.#subscribers.tellAll((conns) => ({ type: 'events', session, conns, events }));
     for (const entry of done) {
+      for (const { to, why } of entry.refused) this.#refuse(to, why);
       if (entry.done !== undefined) {
         entry.done(entry.state);
         continue;
@@ -396,8 +375,23 @@ class SessionActor implements Actor<SessionMessage> {
     const failed = this.#pending;
     this.#pending = [];
     this.#state = this.#committed;
-    for (const entry of failed) for (const requester of entry.requesters) this.#refuse(requester, why);
+    for (const { requesters, refused } of failed) {
+      for (const requester of requesters) this.#refuse(requester, why);
+      for (const { to } of refused) this.#refuse(to, why);
+    }
     if (this.#state === undefined) this.#context.stop();
+  }
+
+  #refuseChange(reply: Reply | undefined, why: Refusal): void {
+    if (reply !== undefined) this.#refuseWhenSure({ reply, repeat: false }, why);
+    if (this.#state === undefined) this.#context.stop();
+  }
+
+  /** What was decided on events that are not committed yet is answered with the last of them: it may never come to be. */
+  #refuseWhenSure(to: Requester, why: Refusal): void {
+    const last = this.#pending.at(-1);
+    if (last === undefined) this.#refuse(to, why);
+    else last.refused.push({ to, why });
   }
 
   #refuse(requester: Requester, why: Refusal): void {
@@ -501,6 +495,6 @@ class SessionActor implements Actor<SessionMessage> {
     const state = this.#state;
     if (state === undefined) this.#context.stop();
     const held = state?.state === 'chatting' ? (state.agent?.id ?? null) : null;
-    return { agent: held, state: state?.state ?? 'closed' };
+    return { agent: held, state: state?.state ?? 'closed', seq: state?.lastSeq ?? 0 };
   }
 }

@@ -6,7 +6,8 @@ import { Members } from './members.ts';
 import type { Beat, Bus, Fences, Generation, LeaseStore, Member, ProcessId, Term, Workers } from './ports.ts';
 import { Placement } from './rendezvous.ts';
 import type { ShardMap } from './shard-map.ts';
-import type { ClusterStatus, ShardPhase } from './status.ts';
+import { Stillness } from './stillness.ts';
+import type { ClusterStatus, ShardPhase } from '../protocol/cluster-status.ts';
 import { learn, Whereabouts } from './whereabouts.ts';
 
 /**
@@ -45,6 +46,8 @@ const tickMs = 100;
 const motionMax = Math.floor(shardCount / 10);
 /** The same when draining: few, so that each is silent for a short time. */
 const drainMotionMax = 8;
+/** How often this node compares what it owns with the database. */
+const lookMs = 5_000;
 /** The members must have been the same for this long before shards are moved for balance. */
 const steadyMs = 1_000;
 
@@ -59,12 +62,13 @@ export class ClusterNode {
   #draining = false;
   #stopped = false;
   #seq = 0;
-  #lastTickMs: number;
-  #lastWallMs: number;
+  readonly #stillness: Stillness;
   #nextBeatMs = 0;
   #beatDue = false;
   #claimsFromMs = Infinity;
   #looking = false;
+  #asking = false;
+  #nextLookMs = 0;
   #steadySinceMs = 0;
   readonly #placement = new Placement();
   #cancelTick: () => void = () => undefined;
@@ -76,8 +80,7 @@ export class ClusterNode {
   constructor(options: ClusterOptions) {
     this.#options = options;
     const { clock, self, store, shards, ttlMs, suspectMs, log } = options;
-    this.#lastTickMs = clock.nowMs();
-    this.#lastWallMs = clock.wallMs();
+    this.#stillness = new Stillness(clock);
     this.#members = new Members({ self: self.process, suspectMs });
     this.#where = new Whereabouts(shards, (all) => options.workers.threads(all));
     this.#claims = new Claims({
@@ -104,7 +107,7 @@ export class ClusterNode {
     });
   }
 
-  /** Begins to take part; workers must be ready to be given shards when `workerReady` says so. */
+  /** Begins to take part. */
   start(): void {
     this.#options.bus?.listen((beat) => this.#heard(beat));
     this.#tick();
@@ -113,10 +116,6 @@ export class ClusterNode {
   /** Settles when this node has all the shards that it should have, of those that are nobody's. */
   serving(): Promise<void> {
     return new Promise((resolve) => this.#whenServing.push(resolve));
-  }
-
-  get lease(): Lease {
-    return this.#lease;
   }
 
   workerReady(worker: number): void {
@@ -137,8 +136,10 @@ export class ClusterNode {
     const mine = this.#mine.get(shard);
     if (mine?.epoch !== epoch || mine.phase !== 'claimed') return;
     if (taken) mine.phase = 'open';
-    else this.#claims.retryLater(shard, epoch);
-    if (!taken) this.#forget(shard);
+    else {
+      this.#claims.retryLater(shard, epoch);
+      this.#forget(shard);
+    }
     this.#options.workers.moved([shard]);
     this.#beat();
     this.#tellServing();
@@ -182,25 +183,13 @@ export class ClusterNode {
   status(): ClusterStatus {
     const { clock, self, bus } = this.#options;
     const now = clock.nowMs();
-    const here = { ...this.#self(this.#lease.generation), silenceMs: 0 };
-    const others = this.#members.all.map((it) => ({
-      ...it,
-      silenceMs: this.#members.silenceMs(it.process, now),
-    }));
-    const shards = Array.from({ length: shardCount }, (_, shard) => {
-      const { process, worker, epoch } = this.#where.place(shard);
-      const mine = this.#mine.get(shard);
-      const phase: ShardPhase | 'elsewhere' | 'nobody' =
-        mine?.phase ?? (process === undefined ? 'nobody' : 'elsewhere');
-      return { shard, epoch, process: process ?? null, worker: process === undefined ? null : worker, phase };
-    });
     return {
       self: self.process,
       clustered: bus !== undefined,
       connected: bus?.connected ?? true,
       lease: { holds: this.#lease.holds(now), leftMs: this.#lease.leftMs(now) },
-      members: [here, ...others],
-      shards,
+      members: [{ ...this.#self(this.#lease.generation), silenceMs: 0 }, ...this.#members.status(now)],
+      shards: this.#where.status((shard) => this.#mine.get(shard)?.phase),
       counts: { claims: this.#claims.made, claimsLost: this.#claims.lost, ...this.#counts },
     };
   }
@@ -208,18 +197,13 @@ export class ClusterNode {
   // ---- time
 
   #tick(): void {
-    const { clock, suspectMs, ttlMs } = this.#options;
+    const { clock, suspectMs, ttlMs, bus } = this.#options;
     const now = clock.nowMs();
-    const wall = clock.wallMs();
-    const gapMs = now - this.#lastTickMs;
-    // A machine that was suspended may have stopped its monotonic clock with it.
-    const jumpMs = Math.abs(wall - this.#lastWallMs - gapMs);
-    this.#lastTickMs = now;
-    this.#lastWallMs = wall;
-    if (Math.max(gapMs, jumpMs) > suspectMs / 4) this.#members.startClocksAnew(now);
-    if (ttlMs !== Infinity && Math.max(gapMs, jumpMs) > suspectMs) this.#slept(Math.max(gapMs, jumpMs));
+    const stillMs = this.#stillness.sinceLast();
+    if (stillMs > suspectMs / 4) this.#members.startClocksAnew(now);
+    if (ttlMs !== Infinity && stillMs > suspectMs) this.#slept(stillMs);
     this.#lease.tick(now);
-    if (!this.#lease.awake) this.#look();
+    if (!this.#lease.awake || (bus !== undefined && now >= this.#nextLookMs)) this.#look(now);
     this.#suspect(now);
     if (now >= this.#nextBeatMs) this.#publish(false);
     this.#act();
@@ -227,27 +211,32 @@ export class ClusterNode {
   }
 
   #slept(ms: number): void {
-    this.#options.log('warn', `this node stood still for ${Math.round(ms)} ms: it looks what it still owns`);
+    this.#options.log('warn', `stood still for ${Math.round(ms)} ms: this node looks what it still owns`);
     this.#lease.slept();
   }
 
-  /** After a sleep: what the database says is still ours is; the rest was taken over meanwhile. */
-  #look(): void {
+  /**
+   * What the database knows under a newer epoch is not ours any more. After a sleep nothing else may be done before;
+   * otherwise now and then, for the new owner may have vanished before it was heard, and then nobody else says so.
+   */
+  #look(nowMs: number): void {
     if (this.#looking) return;
     this.#looking = true;
+    this.#nextLookMs = nowMs + lookMs;
     const { generation } = this.#lease;
-    const since = this.#lastTickMs;
+    const before = new Map([...this.#mine].map(([shard, { epoch }]) => [shard, epoch]));
     this.#options.fences.epochs().then(
       (epochs) => {
         this.#looking = false;
-        if (generation !== this.#lease.generation || this.#lease.awake) return;
-        const taken = [...this.#mine].filter(([shard, mine]) => epochs[shard]!.epoch > mine.epoch);
+        if (generation !== this.#lease.generation) return;
+        const taken = [...before].filter(([shard, epoch]) => epochs[shard]!.epoch > epoch);
+        const still = taken.filter(([shard, epoch]) => this.#mine.get(shard)?.epoch === epoch);
         this.#drop(
-          taken.map(([shard]) => shard),
-          'taken over while this node stood still',
+          still.map(([shard]) => shard),
+          'the database knows a newer epoch',
         );
         // If it slept again meanwhile this look is too old.
-        if (this.#options.clock.nowMs() - since < this.#options.suspectMs) this.#lease.woken();
+        if (this.#options.clock.nowMs() - nowMs < this.#options.suspectMs) this.#lease.woken();
       },
       (error: unknown) => {
         this.#looking = false;
@@ -337,17 +326,17 @@ export class ClusterNode {
       return;
     }
     // Hearing nobody: is it they or we? A leader read gets through only on the side of the majority.
-    if (this.#looking) return;
-    this.#looking = true;
+    if (this.#asking) return;
+    this.#asking = true;
     store.members().then(
       () => {
-        this.#looking = false;
+        this.#asking = false;
         const at = clock.nowMs();
         if (!this.#lease.holds(at) || !this.#members.isAlone(at)) return;
         for (const process of this.#members.silent(at)) this.#giveUp(process, 'is silent, and so are all');
       },
       () => {
-        this.#looking = false;
+        this.#asking = false;
       },
     );
   }

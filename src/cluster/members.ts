@@ -38,11 +38,6 @@ export class Members {
     return this.#dead;
   }
 
-  /** Others that are alive as far as we know, those too that we have only read of. */
-  get all(): readonly Member[] {
-    return [...this.#peers.values()].map((peer) => peer.member);
-  }
-
   /** Others that were heard at least once. */
   get heard(): readonly Member[] {
     return [...this.#peers.values()].filter((peer) => peer.heard).map((peer) => peer.member);
@@ -65,9 +60,12 @@ export class Members {
     return heard;
   }
 
-  silenceMs(process: ProcessId, nowMs: number): number {
-    const peer = this.#peers.get(process);
-    return peer === undefined ? Infinity : nowMs - peer.heardMs;
+  /** Those that are alive as far as we know, and for how long they were not heard. */
+  status(nowMs: number): (Member & { silenceMs: number })[] {
+    return [...this.#peers.values()].map(({ member, heardMs }) => ({
+      ...member,
+      silenceMs: nowMs - heardMs,
+    }));
   }
 
   /** False: it is old, out of order, or of a generation that was given up, and must not be believed. */

@@ -1,10 +1,13 @@
 import type { Envelope, ThreadId } from '../actors/engine/types.ts';
+import type { Member } from '../protocol/cluster-status.ts';
 
 /**
  * What the cluster needs of the world. Adapted by lease-store-nats.ts and lease-store-local.ts, bus-nats.ts,
  * wire-nats.ts and src/store; the simulator has its own of each. Everything here may be late, lost or repeated, but
  * for what the lease store acknowledges, and even that may be forgotten: PostgreSQL's fence is what makes it safe.
  */
+
+export type { Member };
 
 /** One run of a node's program: `node~start`. Its threads are `node~start/0`, `node~start/1` … */
 export type ProcessId = string;
@@ -14,21 +17,6 @@ export type ProcessId = string;
  * time; one that ended, or that others gave up, never returns: the process goes on under the next one.
  */
 export type Generation = string;
-
-/** What a node tells of itself. */
-export interface Member {
-  readonly node: string;
-  readonly process: ProcessId;
-  readonly generation: Generation;
-  /** Worker threads: its weight in the placement. */
-  readonly workers: number;
-  /** Where people reach it. */
-  readonly url: string;
-  /** It takes no more shards, and gives away those that it has. */
-  readonly draining: boolean;
-  /** Of the software, for people. */
-  readonly version: string;
-}
 
 /**
  * The terms of the shards and the heartbeats of the nodes: a Raft log with leader reads. Every method rejects when it

@@ -2,6 +2,7 @@ import { shardCount } from '../core/ids.ts';
 import type { ThreadId } from '../actors/engine/types.ts';
 import type { Beat, ProcessId } from './ports.ts';
 import { nobody, type ShardMap } from './shard-map.ts';
+import type { ClusterStatus, ShardPhase } from '../protocol/cluster-status.ts';
 
 interface Place {
   /** undefined: nobody has it, as far as is known. */
@@ -30,6 +31,16 @@ export class Whereabouts {
 
   place(shard: number): Readonly<Place> {
     return this.#places[shard]!;
+  }
+
+  status(phaseOf: (shard: number) => ShardPhase | undefined): ClusterStatus['shards'] {
+    return this.#places.map(({ process, worker, epoch }, shard) => ({
+      shard,
+      epoch,
+      process: process ?? null,
+      worker: process === undefined ? null : worker,
+      phase: phaseOf(shard) ?? (process === undefined ? 'nobody' : 'elsewhere'),
+    }));
   }
 
   /** All shards of a process. */

@@ -12,7 +12,7 @@ import {
   type Presence,
   type Said,
 } from '../actors/messages.ts';
-import { KefuError } from '../core/errors.ts';
+import { isOutcomeUnknown, KefuError } from '../core/errors.ts';
 import type { SessionView } from '../protocol/session-view.ts';
 import type { Actor, Attributes, TransferTarget } from '../rules/session.ts';
 import type { OpenRequest } from './requests-in.ts';
@@ -54,9 +54,8 @@ export class Requests {
   ): Promise<{ who: Actor; me: object; sessions: readonly string[] }> {
     if (identity.kind === 'customer') {
       const who = await this.who(identity);
-      const open = await this.#system
-        .ref(customerKind, who.id)
-        .ask<string | null>({ type: 'current' }, askMs);
+      const customer = this.#system.ref(customerKind, who.id);
+      const open = await again((ms) => customer.ask<string | null>({ type: 'current' }, ms));
       return { who, me: who, sessions: open === null ? [] : [open] };
     }
     const { profile, sessions } = await this.#connect(identity.id, peer);
@@ -68,7 +67,7 @@ export class Requests {
   }
 
   #connect(agent: string, peer: Peer): Promise<Connected> {
-    return this.#system.ref(agentKind, agent).ask<Connected>({ type: 'connect', peer }, askMs);
+    return again((ms) => this.#system.ref(agentKind, agent).ask<Connected>({ type: 'connect', peer }, ms));
   }
 
   leave(who: Actor, peer: Peer): void {
@@ -100,11 +99,13 @@ export class Requests {
   }
 
   say(who: Actor, session: string, id: string, body: unknown): Promise<Said> {
-    return this.#system.ref(sessionKind, session).ask<Said>({ type: 'post', who, id, body }, askMs);
+    const ref = this.#system.ref(sessionKind, session);
+    return again((ms) => ref.ask<Said>({ type: 'post', who, id, body }, ms));
   }
 
   view(who: Actor, session: string): Promise<SessionView> {
-    return this.#system.ref(sessionKind, session).ask<SessionView>({ type: 'view', who }, askMs);
+    const ref = this.#system.ref(sessionKind, session);
+    return again((ms) => ref.ask<SessionView>({ type: 'view', who }, ms));
   }
 
   history(
@@ -113,9 +114,8 @@ export class Requests {
     range: { before?: number; after?: number },
     limit: number,
   ): Promise<HistoryPage> {
-    return this.#system
-      .ref(sessionKind, session)
-      .ask<HistoryPage>({ type: 'history', who, ...range, limit }, askMs);
+    const ref = this.#system.ref(sessionKind, session);
+    return again((ms) => ref.ask<HistoryPage>({ type: 'history', who, ...range, limit }, ms));
   }
 
   close(who: Actor, session: string, reason: string | undefined): Promise<SessionView> {
@@ -169,13 +169,26 @@ export class Requests {
 
   async presence(who: Actor, state: Presence): Promise<null> {
     if (who.kind === 'customer') throw new KefuError('forbidden', 'presence is for agents');
-    return this.#system.ref(agentKind, who.id).ask<null>({ type: 'presence', state }, askMs);
+    return again((ms) => this.#system.ref(agentKind, who.id).ask<null>({ type: 'presence', state }, ms));
   }
 
   async #agent(id: string): Promise<AgentProfile> {
     const profile = await this.#registry.agent(id);
     if (profile === undefined) throw new KefuError('unauthorized', 'this agent is not known here any more');
     return profile;
+  }
+}
+
+/**
+ * For what can be asked twice and happens once: when a node dies its asks end without an answer, long before their
+ * deadline, and by then somebody else has what was asked.
+ */
+async function again<T>(ask: (timeoutMs: number) => Promise<T>): Promise<T> {
+  try {
+    return await ask(askMs / 2);
+  } catch (error) {
+    if (!isOutcomeUnknown(error)) throw error;
+    return ask(askMs / 2);
   }
 }
 

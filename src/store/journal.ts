@@ -5,6 +5,7 @@ import { refusal, type Refusal } from '../core/errors.ts';
 import { shardCount, shardOf } from '../core/ids.ts';
 import { isServerError, type Sql } from './database.ts';
 import { statementFor, type Item } from './journal-sql.ts';
+import { bounded, claimWriter, takeTerms, type Term } from './journal-terms.ts';
 
 /**
  * Group commit: what is appended while a transaction is in flight goes into the next one. One is in flight at a
@@ -20,7 +21,7 @@ export interface JournalOptions {
   readonly clock: Clock;
   /** A new pool of exactly one connection. */
   readonly connect: () => Sql;
-  /** Unique to each call: names the connection as the shards' writer. */
+  /** Names the connection as the shards' writer. Each is above the one before, in the order of bytes: a late one takes nothing back. */
   readonly newWriter: () => string;
   /** The epochs of this thread's shards. */
   readonly epochOf: (shard: number) => number;
@@ -44,11 +45,6 @@ export interface JournalOptions {
     readonly commitWaitMs: number;
   };
   readonly observe?: (batchEvents: number, commitMs: number) => void;
-}
-
-interface Term {
-  readonly shard: number;
-  readonly epoch: number;
 }
 
 export type Outcome =
@@ -141,7 +137,10 @@ export class PostgresJournal implements Journal {
       this.#confirming = { terms, look };
     }
     this.#confirming.terms.set(shard, epoch);
-    return this.#confirming.look.then((here) => here.has(shard) && epochOf(shard) === epoch && mayAct());
+    return this.#confirming.look.then((here) => {
+      if (!here.has(shard)) this.#options.refused?.(shard, epoch);
+      return here.has(shard) && epochOf(shard) === epoch && mayAct();
+    });
   }
 
   /** Whether nothing of a shard is on its way. */
@@ -161,19 +160,18 @@ export class PostgresJournal implements Journal {
       const writer = this.#writer;
       if (this.#open) {
         try {
-          const rows = await bounded(clock, limits.commitWaitMs, () =>
-            this.#sql!.unsafe<{ id: number }[]>(takeSql, [
-              `{${terms.map(({ shard }) => shard).join(',')}}`,
-              `{${terms.map(({ epoch }) => epoch).join(',')}}`,
-              owner,
-              writer,
-            ]),
-          );
+          const sql = this.#sql!;
+          const taken = await bounded(clock, limits.commitWaitMs, () => takeTerms(sql, terms, owner, writer));
           // If the connection was replaced meanwhile, its writer must stand in the rows.
-          if (writer === this.#writer) return new Set(rows.map((row) => row.id));
+          if (writer === this.#writer) return taken;
           continue;
         } catch (error) {
           log('warn', 'shards could not be taken; it is tried again', error);
+          // Nothing else may be on its way that would notice a connection that is dead.
+          if (!isServerError(error) && this.#open && this.#flight === undefined && writer === this.#writer) {
+            this.#open = false;
+            void this.#connect();
+          }
         }
       }
       await new Promise<void>((resolve) => clock.after(50, resolve));
@@ -387,7 +385,7 @@ export class PostgresJournal implements Journal {
       this.#sql = sql;
       try {
         await bounded(clock, this.#options.limits.commitWaitMs, () =>
-          claimWriter(sql, this.#options, writer),
+          claimWriter(sql, this.#ownTerms(), writer),
         );
         this.#writer = writer;
         if (this.#flight !== undefined) await this.#lookUp(sql, this.#flight);
@@ -400,6 +398,11 @@ export class PostgresJournal implements Journal {
         await new Promise<void>((resolve) => clock.after(Math.min(1000, 50 * 2 ** attempt), resolve));
       }
     }
+  }
+
+  #ownTerms(): Term[] {
+    const { ownShards, epochOf } = this.#options;
+    return ownShards().map((shard) => ({ shard, epoch: epochOf(shard) }));
   }
 
   /** Which of the flight is in: the old connection can't add to it any more. */
@@ -461,41 +464,7 @@ export class PostgresJournal implements Journal {
       queue.filter((item) => !inFlight.has(item.request.session)),
       gone,
     );
+    // The database was not away: this process stood still. No flight will end and say so.
+    if (this.#open && this.#flight === undefined) this.#refusing = false;
   }
-}
-
-const takeSql = `
-  with want as (select * from unnest($1::text::int[], $2::text::int[]) w (id, epoch)),
-  mine as (
-    select s.id, w.epoch from shards s join want w on w.id = s.id
-    where s.epoch < w.epoch or (s.epoch = w.epoch and s.owner = $3) order by s.id for update of s)
-  update shards s set epoch = mine.epoch, owner = $3, writer = $4 from mine where s.id = mine.id returning s.id`;
-
-async function claimWriter(sql: Sql, options: JournalOptions, writer: string): Promise<void> {
-  const shards = options.ownShards();
-  const epochs = shards.map((shard) => options.epochOf(shard));
-  await sql.unsafe(
-    `with mine as (
-       select s.id from shards s join unnest($1::text::int[], $2::text::int[]) f (id, epoch)
-         on f.id = s.id and f.epoch = s.epoch order by s.id for update of s)
-     update shards s set writer = $3 from mine where s.id = mine.id`,
-    [`{${shards.join(',')}}`, `{${epochs.join(',')}}`, writer],
-  );
-}
-
-/** A query that is given up after a while; its connection is then thrown away by the caller. */
-function bounded<T>(clock: Clock, waitMs: number, query: () => PromiseLike<T>): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const cancel = clock.after(waitMs, () => reject(new Error(`no answer in ${waitMs} ms`)));
-    query().then(
-      (value) => {
-        cancel();
-        resolve(value);
-      },
-      (error: unknown) => {
-        cancel();
-        reject(error);
-      },
-    );
-  });
 }

@@ -1,4 +1,17 @@
-import type { Member } from './ports.ts';
+/** What a node tells of itself. */
+export interface Member {
+  readonly node: string;
+  readonly process: string;
+  readonly generation: string;
+  /** Worker threads: its weight in the placement. */
+  readonly workers: number;
+  /** Where people reach it. */
+  readonly url: string;
+  /** It takes no more shards, and gives away those that it has. */
+  readonly draining: boolean;
+  /** Of the software, for people. */
+  readonly version: string;
+}
 
 /** Of a shard on the node that has it: claimed, its epoch on the way to PostgreSQL; open; or being given up. */
 export type ShardPhase = 'claimed' | 'open' | 'releasing';
@@ -11,6 +24,7 @@ export interface ClusterStatus {
   readonly clustered: boolean;
   /** Whether NATS is reached. */
   readonly connected: boolean;
+  /** `leftMs` is null in JSON, Infinity here, for a node alone: nobody else could take over. */
   readonly lease: { readonly holds: boolean; readonly leftMs: number };
   /** This one first. */
   readonly members: readonly (Member & { readonly silenceMs: number })[];
