@@ -18,7 +18,7 @@ export interface BenchNode {
   stop(): Promise<number>;
 }
 
-const noLimits = {
+export const noLimits = {
   KEFU_LIMITS_CONNECTIONS: '0',
   KEFU_LIMITS_CONNECTIONS_PER_IP: '0',
   KEFU_LIMITS_CONNECTS_PER_SECOND_PER_IP: '0',

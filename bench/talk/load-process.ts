@@ -3,7 +3,12 @@ import { openPairs, type Pairs, type Target } from './pairs.ts';
 
 /** The load generator's process: does what it is told by messages, and answers each with its result. */
 export type Order =
-  | { readonly do: 'open'; readonly target: Target; readonly port: number; readonly pairs: number }
+  | {
+      readonly do: 'open';
+      readonly target: Target;
+      readonly ports: readonly number[];
+      readonly pairs: number;
+    }
   | {
       readonly do: 'closed';
       readonly target: Target;
@@ -36,7 +41,7 @@ const open = new Map<Target, Pairs>();
 
 async function obey(order: Order): Promise<unknown> {
   if (order.do === 'open') {
-    open.set(order.target, await openPairs(order.target, order.port, order.pairs));
+    open.set(order.target, await openPairs(order.target, order.ports, order.pairs));
     return undefined;
   }
   const pairs = open.get(order.do === 'stop' ? 'kefu' : order.target);

@@ -21,8 +21,9 @@ export async function talk(plan: Plan, node: BenchNode, load: Helper<Order>): Pr
   const targets: readonly Target[] = bare === undefined ? ['kefu'] : ['kefu', 'bare'];
   const results: Record<string, LoadResult[]> = {};
   const add = (key: string, result: LoadResult): void => void (results[key] ??= []).push(result);
-  await load.ask({ do: 'open', target: 'kefu', port: node.port, pairs: plan.pairs });
-  if (bare !== undefined) await load.ask({ do: 'open', target: 'bare', port: bare.port, pairs: plan.pairs });
+  await load.ask({ do: 'open', target: 'kefu', ports: [node.port], pairs: plan.pairs });
+  if (bare !== undefined)
+    await load.ask({ do: 'open', target: 'bare', ports: [bare.port], pairs: plan.pairs });
   const { warmMs, runMs, rateMs, rate } = plan;
   for (let round = 0; round < plan.rounds; round += 1) {
     for (const inFlight of plan.inFlight)

@@ -1,0 +1,120 @@
+import { parseArgs } from 'node:util';
+import type { Row } from '../support/report.ts';
+
+/** What to measure, and how much of it. */
+export interface Plan {
+  readonly parts: readonly Part[];
+  readonly rounds: number;
+  /** Of one kind of question, a round. */
+  readonly askMs: number;
+  /** For how long the messages of an idle cluster are counted. */
+  readonly idleMs: number;
+  /** Pairs of a customer and an agent whose sessions are watched while nodes are drained and killed. */
+  readonly watched: number;
+  /** Each watched customer says something so often while a node is drained, and while one is killed. */
+  readonly drainEveryMs: number;
+  readonly killEveryMs: number;
+  /** Of usual talk before and after a fault, and for the feed. */
+  readonly talkMs: number;
+  /** Of the closed loop. */
+  readonly pairs: number;
+  readonly inFlight: number;
+  readonly warmMs: number;
+  readonly runMs: number;
+  /** Which clusters the closed loop is run on; each with its own nodes, PostgreSQL and NATS. */
+  readonly sizes: readonly Size[];
+}
+
+export const allParts = ['ask', 'idle', 'drain', 'kill', 'nats', 'feed', 'talk'] as const;
+export type Part = (typeof allParts)[number];
+
+/** Nodes and worker threads each. */
+export interface Size {
+  readonly nodes: 1 | 3;
+  readonly workers: 1 | 2;
+}
+
+/** What a part of the bench has found. */
+export interface Measured {
+  readonly rows: readonly Row[];
+  readonly results: Readonly<Record<string, unknown>>;
+  /** What was done and compared: less work can't look like speed. */
+  readonly work: string;
+}
+
+const whole: Plan = {
+  parts: allParts,
+  rounds: 3,
+  askMs: 2000,
+  idleMs: 30_000,
+  watched: 90,
+  drainEveryMs: 25,
+  killEveryMs: 100,
+  talkMs: 2000,
+  pairs: 120,
+  inFlight: 4,
+  warmMs: 1500,
+  runMs: 5000,
+  sizes: [
+    { nodes: 1, workers: 1 },
+    { nodes: 1, workers: 2 },
+    { nodes: 3, workers: 1 },
+  ],
+};
+
+export const smoke: Plan = {
+  ...whole,
+  parts: ['ask', 'idle', 'drain', 'kill', 'feed'],
+  rounds: 1,
+  askMs: 200,
+  idleMs: 1000,
+  watched: 6,
+  talkMs: 400,
+  pairs: 6,
+  warmMs: 200,
+  runMs: 500,
+  sizes: [{ nodes: 3, workers: 1 }],
+};
+
+const usage = `npm run bench cluster -- [--smoke] [--only ${allParts.join(',')}] [--json FILE]
+  [--rounds N] [--seconds N] [--watched N] [--pairs N] [--in-flight N]
+`;
+
+export function planOf(flags: readonly string[]): { plan: Plan; json: string | undefined } {
+  const { values } = parseArgs({
+    args: [...flags],
+    options: {
+      smoke: { type: 'boolean' },
+      only: { type: 'string' },
+      json: { type: 'string' },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      watched: { type: 'string' },
+      pairs: { type: 'string' },
+      'in-flight': { type: 'string' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help === true) {
+    process.stdout.write(usage);
+    process.exit(0);
+  }
+  const base = values.smoke === true ? smoke : whole;
+  const number = (text: string | undefined, otherwise: number): number =>
+    text === undefined ? otherwise : Number(text);
+  const only = values.only?.split(',');
+  const unknown = only?.find((part) => !allParts.some((it) => it === part));
+  if (unknown !== undefined) throw new Error(`${unknown} is none of ${allParts.join(', ')}`);
+  const ms = values.seconds === undefined ? undefined : Number(values.seconds) * 1000;
+  const plan: Plan = {
+    ...base,
+    parts: only === undefined ? base.parts : allParts.filter((part) => only.includes(part)),
+    rounds: number(values.rounds, base.rounds),
+    askMs: ms ?? base.askMs,
+    runMs: ms ?? base.runMs,
+    watched: number(values.watched, base.watched),
+    pairs: number(values.pairs, base.pairs),
+    inFlight: number(values['in-flight'], base.inFlight),
+  };
+  return { plan, json: values.json };
+}
