@@ -140,6 +140,7 @@ const kinds = [
     mailboxMax,
     idleMs,
     messagesMax: orUnlimited(config.limits.logIds),
+    isFar: (thread) => !start.threads.includes(thread),
     pageMax: config.limits.historyPage,
   }),
   agentActors({

@@ -90,6 +90,8 @@ export type SessionMessage =
       readonly etaMs: number | null;
     }
   | ThreadLost
+  /** A timer: connections on other nodes are told the newest seq. */
+  | { readonly type: 'heads' }
   /** From the journal: the first `count` events of this instance that were not yet settled are in the database. */
   | { readonly type: 'committed'; readonly instance: number; readonly count: number }
   /** From the journal: none of the unsettled events is in the database, nor will be. */
@@ -167,6 +169,13 @@ export type GatewayMessage =
       readonly conn: number;
       readonly id: string;
       readonly refusal: Refusal;
+    }
+  /** How far the log goes: an event may have been lost on the way. */
+  | {
+      readonly type: 'head';
+      readonly session: string;
+      readonly conns: readonly number[];
+      readonly head: number;
     }
   /** The session does not know this connection, having moved or started anew: subscribe, then say it again. */
   | {

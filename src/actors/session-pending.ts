@@ -13,8 +13,8 @@ export interface Pending {
   /** The state after it. */
   readonly state: SessionState;
   readonly requesters: Requester[];
-  /** Who was refused because of this or an earlier pending event. */
-  readonly refused: { readonly to: Requester; readonly why: Refusal }[];
+  /** Answers that were decided on this event: to be given when it is in the database, or has failed for this reason. */
+  readonly after: ((failed: Refusal | undefined) => void)[];
   /** Answers and effects of commands other than `say`. */
   readonly done: ((state: SessionState) => void) | undefined;
 }

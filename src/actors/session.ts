@@ -11,13 +11,12 @@ import {
   type Person,
   type SessionState,
 } from '../rules/session.ts';
-import type { Actor, ActorKind, Context, Reply } from './engine/types.ts';
+import type { Actor, ActorKind, Context, Reply, ThreadId } from './engine/types.ts';
 import {
   gatewayKind,
   sessionKind,
   type Fence,
   type GatewayMessage,
-  type HistoryPage,
   type Holder,
   type Peer,
   type Said,
@@ -35,6 +34,8 @@ import {
   type Pending,
   type Requester,
 } from './session-pending.ts';
+import { answerHistory } from './session-history.ts';
+import { SessionHeads } from './session-heads.ts';
 import { SessionPassing } from './session-passing.ts';
 import { SessionPromise } from './session-promise.ts';
 import { Subscribers, senderJson } from './subscribers.ts';
@@ -56,6 +57,8 @@ export interface SessionOptions {
   readonly idleMs: number;
   /** Messages a session; the next one is refused with `conflict`. */
   readonly messagesMax: number;
+  /** Whether what is sent to a thread may be lost on the way: it is on another node. */
+  readonly isFar: (thread: ThreadId) => boolean;
   /** Events a page of history or catching up. */
   readonly pageMax: number;
 }
@@ -86,6 +89,7 @@ class SessionActor implements Actor<SessionMessage> {
   #state: SessionState | undefined;
   #pending: Pending[] = [];
   readonly #promising: SessionPromise;
+  readonly #heads: SessionHeads;
   #ids: MessageIds | undefined;
   readonly #passing: SessionPassing;
 
@@ -95,6 +99,7 @@ class SessionActor implements Actor<SessionMessage> {
     this.#id = context.key;
     this.#subscribers = new Subscribers(context.system);
     this.#promising = new SessionPromise(context.system, this.#id, this.#instance);
+    this.#heads = new SessionHeads(context, this.#subscribers, options.isFar);
     this.#passing = new SessionPassing(context.system, this.#id, this.#subscribers);
   }
 
@@ -110,19 +115,16 @@ class SessionActor implements Actor<SessionMessage> {
   }
 
   describe(): unknown {
-    return {
-      state: this.#state?.state,
-      lastSeq: this.#state?.lastSeq,
-      committed: this.#committed?.lastSeq,
-      pending: this.#pending.length,
-      subscribers: this.#subscribers.size,
-    };
+    const { state, lastSeq } = this.#state ?? {};
+    return { state, lastSeq, pending: this.#pending.length, subscribers: this.#subscribers.size };
   }
 
   receive(message: SessionMessage, reply: Reply | undefined): void | Promise<void> {
     switch (message.type) {
       case 'say':
         return this.#sayFrom(message);
+      case 'heads':
+        return this.#heads.tell(this.#committed?.lastSeq ?? 0);
       case 'committed':
         if (message.instance === this.#instance) this.#onCommitted(message.count);
         return;
@@ -151,14 +153,16 @@ class SessionActor implements Actor<SessionMessage> {
         return this.#passing.position(message, this.#state);
       case 'holder':
         this.#promising.forget();
-        return this.#confirmed(reply, () => reply?.ok(this.#holder()));
+        return this.#confirmed(reply, () => this.#tellHolder(reply));
       case 'view':
         return this.#confirmed(reply, () =>
           this.#readable(message.who, reply, (state) => reply?.ok(viewOf(state))),
         );
       case 'history':
         return this.#confirmed(reply, () =>
-          this.#readable(message.who, reply, (state) => this.#historyPage(message, state, reply)),
+          this.#readable(message.who, reply, (state) =>
+            answerHistory(this.#options, this.#id, state.lastSeq, message, reply),
+          ),
         );
       case 'assign':
         return this.#assign(message.agent, reply);
@@ -263,7 +267,7 @@ class SessionActor implements Actor<SessionMessage> {
     // One that was refused may be tried again, and again.
     if (this.#ids!.find(who.id, id)?.includes(seq) !== true) this.#ids!.add(who.id, id, seq);
     this.#state = { ...this.#state!, lastSeq: seq };
-    this.#pending.push({ event, state: this.#state, requesters: [from], refused: [], done: undefined });
+    this.#pending.push({ event, state: this.#state, requesters: [from], after: [], done: undefined });
   }
 
   // ---- changes of state
@@ -317,7 +321,7 @@ class SessionActor implements Actor<SessionMessage> {
         event: stateEvent(this.#id, seq, at, from, this.#options.ids.next(), body),
         state,
         requesters: [],
-        refused: [],
+        after: [],
         done: last ? (after) => this.#settled(before, after, body.type, reply) : undefined,
       });
     }
@@ -357,8 +361,8 @@ class SessionActor implements Actor<SessionMessage> {
     this.#options.history.keep(this.#id, events);
     const session = this.#id;
     this.#subscribers.tellAll((conns) => ({ type: 'events', session, conns, events }));
+    this.#heads.changed();
     for (const entry of done) {
-      for (const { to, why } of entry.refused) this.#refuse(to, why);
       if (entry.done !== undefined) {
         entry.done(entry.state);
         continue;
@@ -369,16 +373,15 @@ class SessionActor implements Actor<SessionMessage> {
         requester.reply.ok({ seq, at, repeat: requester.repeat } satisfies Said);
       }
     }
+    for (const { after } of done) for (const answer of after) answer(undefined);
   }
 
   #onFailed(why: Refusal): void {
     const failed = this.#pending;
     this.#pending = [];
     this.#state = this.#committed;
-    for (const { requesters, refused } of failed) {
-      for (const requester of requesters) this.#refuse(requester, why);
-      for (const { to } of refused) this.#refuse(to, why);
-    }
+    for (const { requesters } of failed) for (const requester of requesters) this.#refuse(requester, why);
+    for (const { after } of failed) for (const answer of after) answer(why);
     if (this.#state === undefined) this.#context.stop();
   }
 
@@ -391,7 +394,7 @@ class SessionActor implements Actor<SessionMessage> {
   #refuseWhenSure(to: Requester, why: Refusal): void {
     const last = this.#pending.at(-1);
     if (last === undefined) this.#refuse(to, why);
-    else last.refused.push({ to, why });
+    else last.after.push((failed) => this.#refuse(to, failed ?? why));
   }
 
   #refuse(requester: Requester, why: Refusal): void {
@@ -434,6 +437,17 @@ class SessionActor implements Actor<SessionMessage> {
       return;
     }
     this.#subscribers.add(peer, who);
+    // One who was overtaken may know less than the connection does already.
+    const confirming = this.#options.journal.confirm(this.#id);
+    if (confirming === undefined) return this.#snapshot(peer, who, after);
+    confirming.then(
+      (isOurs) => (isOurs ? this.#snapshot(peer, who, after) : this.#missed(peer, elsewhere)),
+      (error: unknown) => this.#missed(peer, toRefusal(error)),
+    );
+  }
+
+  #snapshot(peer: Peer, who: Sender, after: number | 'tail' | 'head'): void {
+    const state = this.#committed!;
     const head = state.lastSeq;
     const reset = typeof after === 'number' && after > head;
     const wanted = after === 'tail' ? Math.max(0, head - 5) : after === 'head' ? head : after;
@@ -468,30 +482,15 @@ class SessionActor implements Actor<SessionMessage> {
     this.#tell(peer, { type: 'missed', session: this.#id, conn: peer.conn, refusal: why });
   }
 
-  #historyPage(
-    message: Extract<SessionMessage, { type: 'history' }>,
-    state: SessionState,
-    reply: Reply | undefined,
-  ): void {
-    const limit = Math.min(message.limit, this.#options.pageMax);
-    const upTo = message.before === undefined ? state.lastSeq : Math.min(state.lastSeq, message.before - 1);
-    const backwards = message.after === undefined;
-    const after = message.after ?? Math.max(0, upTo - limit);
-    if (after >= upTo) {
-      reply?.ok({ events: [], more: false } satisfies HistoryPage);
-      return;
-    }
-    const answer = (events: readonly EventOut[]): void => {
-      const more = backwards ? after > 0 : after + events.length < upTo;
-      reply?.ok({ events, more } satisfies HistoryPage);
-    };
-    const events = this.#options.history.range(this.#id, after, upTo, limit);
-    if (!(events instanceof Promise)) return answer(events);
-    void events.then(answer, (error: unknown) => reply?.fail(toRefusal(error)));
+  /** Neither an assignment nor its end counts before it is committed: then it is waited for. */
+  #tellHolder(reply: Reply | undefined): void {
+    const last = this.#pending.at(-1);
+    const isSure = last === undefined || this.#committed?.agent?.id === this.#state?.agent?.id;
+    if (isSure && this.#committed?.state === this.#state?.state) reply?.ok(this.#holder());
+    else last?.after.push(() => this.#tellHolder(reply));
   }
 
   #holder(): Holder {
-    // The state as it will be: an assignment on its way to the database counts.
     const state = this.#state;
     if (state === undefined) this.#context.stop();
     const held = state?.state === 'chatting' ? (state.agent?.id ?? null) : null;

@@ -56,8 +56,18 @@ export class Subscribers {
   }
 
   /** To every thread that has subscribers; `message` is made from the numbers of its connections. */
-  tellAll(message: (conns: readonly number[]) => GatewayMessage): void {
-    for (const thread of this.#threads.values()) thread.gateway.tell(message(thread.numbers));
+  tellAll(
+    message: (conns: readonly number[]) => GatewayMessage,
+    isMeant?: (thread: ThreadId) => boolean,
+  ): void {
+    for (const [id, thread] of this.#threads)
+      if (isMeant === undefined || isMeant(id)) thread.gateway.tell(message(thread.numbers));
+  }
+
+  /** Whether there are subscribers on such a thread. */
+  some(isMeant: (thread: ThreadId) => boolean): boolean {
+    for (const id of this.#threads.keys()) if (isMeant(id)) return true;
+    return false;
   }
 
   /** A frame to all but one, or only to those of one kind. */

@@ -31,7 +31,7 @@ export interface ClusterOptions {
   readonly suspectMs: number;
   readonly ttlMs: number;
   readonly log: (level: 'info' | 'warn' | 'error', text: string, error?: unknown) => void;
-  /** Another node of the same name is alive, and was there first. */
+  /** Another node of this name was there first. */
   readonly twin: (url: string) => void;
 }
 
@@ -42,9 +42,8 @@ interface Mine {
 }
 
 const tickMs = 100;
-/** Shards in motion at once when the placement has changed: a tenth. */
+/** Shards in motion at once when the placement has changed, a tenth; and when draining, so that each is silent for a short time. */
 const motionMax = Math.floor(shardCount / 10);
-/** The same when draining: few, so that each is silent for a short time. */
 const drainMotionMax = 8;
 /** How often this node compares what it owns with the database. */
 const lookMs = 5_000;
@@ -57,8 +56,8 @@ export class ClusterNode {
   readonly #members: Members;
   readonly #where: Whereabouts;
   readonly #mine = new Map<number, Mine>();
-  readonly #readyWorkers = new Set<number>();
   readonly #claims: Claims;
+  readonly #readyWorkers = new Set<number>();
   #draining = false;
   #stopped = false;
   #seq = 0;
@@ -131,7 +130,6 @@ export class ClusterNode {
     this.#beat();
   }
 
-  /** A worker's answer to `open`. */
   opened({ shard, epoch }: Term, taken: boolean): void {
     const mine = this.#mine.get(shard);
     if (mine?.epoch !== epoch || mine.phase !== 'claimed') return;
@@ -145,7 +143,6 @@ export class ClusterNode {
     this.#tellServing();
   }
 
-  /** A worker's answer to `release`. */
   released({ shard, epoch }: Term): void {
     const mine = this.#mine.get(shard);
     if (mine?.epoch !== epoch || mine.phase !== 'releasing') return;
@@ -369,9 +366,8 @@ export class ClusterNode {
   #act(): void {
     const { clock, self } = this.#options;
     const now = clock.nowMs();
-    if (this.#stopped) return;
-    this.#tellDrained();
-    if (!this.#lease.holds(now)) return;
+    if (!this.#stopped) this.#tellDrained();
+    if (this.#stopped || !this.#lease.holds(now)) return;
     const owners = this.#owners();
     if (!this.#draining) this.#claimDue(owners, now);
     const steady = now - this.#steadySinceMs >= steadyMs;
@@ -410,7 +406,7 @@ export class ClusterNode {
     for (const term of won) {
       // Somebody told of a newer epoch meanwhile.
       if (this.#where.place(term.shard).epoch >= term.epoch || this.#mine.has(term.shard)) continue;
-      const worker = this.#leastLoaded();
+      const worker = leastLoaded(this.#mine.values(), self.workers);
       this.#mine.set(term.shard, { epoch: term.epoch, worker, phase: 'claimed' });
       this.#where.set(term.shard, self.process, worker, term.epoch);
       const batch = batches.get(worker);
@@ -419,12 +415,6 @@ export class ClusterNode {
     }
     for (const [worker, terms] of batches) workers.open(worker, terms);
     if (batches.size > 0) this.#beat();
-  }
-
-  #leastLoaded(): number {
-    const loads = new Array<number>(this.#options.self.workers).fill(0);
-    for (const { worker } of this.#mine.values()) loads[worker]! += 1;
-    return loads.indexOf(Math.min(...loads));
   }
 
   /** Not ours any more, and nobody's as far as is known. */
@@ -501,4 +491,10 @@ export class ClusterNode {
     // The others must have what we gave up before we are gone: what is held here for them goes on first.
     if (nobodyElse || (this.#mine.size === 0 && this.#where.nobodys === 0)) this.#whenDrained();
   }
+}
+
+function leastLoaded(mine: Iterable<Mine>, workers: number): number {
+  const loads = new Array<number>(workers).fill(0);
+  for (const { worker } of mine) loads[worker]! += 1;
+  return loads.indexOf(Math.min(...loads));
 }

@@ -3,8 +3,9 @@ import type { Member } from '../protocol/cluster-status.ts';
 
 /**
  * What the cluster needs of the world. Adapted by lease-store-nats.ts and lease-store-local.ts, bus-nats.ts,
- * wire-nats.ts and src/store; the simulator has its own of each. Everything here may be late, lost or repeated, but
- * for what the lease store acknowledges, and even that may be forgotten: PostgreSQL's fence is what makes it safe.
+ * wire-nats.ts and src/store; the simulator has its own of each. Everything here may be late or lost, but for what the
+ * lease store acknowledges, and even that may be forgotten: PostgreSQL's fence is what makes it safe. Beats may also
+ * come twice; envelopes don't (core NATS repeats nothing).
  */
 
 export type { Member };

@@ -114,6 +114,14 @@ export class Follower {
     if (sub.lastSeq < sub.head) this.#catchUp(sub);
   }
 
+  /** The log goes so far: what is missing is asked for. */
+  headIs(session: string, head: number): void {
+    const sub = this.#subs.get(session);
+    if (sub === undefined || !sub.live || head <= sub.head) return;
+    sub.head = head;
+    this.#catchUp(sub);
+  }
+
   page(session: string, events: readonly EventOut[], head: number): void {
     const sub = this.#subs.get(session);
     if (sub === undefined) return;
@@ -224,8 +232,8 @@ export class Follower {
   }
 
   refused(session: string, id: string, why: Refusal): void {
-    const refs = this.#subs.get(session)?.answered(id);
-    for (const ref of refs ?? []) this.#port.error(ref, why);
+    const waiting = this.#subs.get(session)?.refused(id);
+    if (waiting !== undefined) this.#port.error(waiting.ref, why);
   }
 
   // ---- sending

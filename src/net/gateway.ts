@@ -201,6 +201,10 @@ export class Gateway {
           this.#connections.get(conn)?.follower.events(message.session, frames);
         return;
       }
+      case 'head':
+        for (const conn of message.conns)
+          this.#connections.get(conn)?.follower.headIs(message.session, message.head);
+        return;
       case 'snapshot':
         return this.#connections.get(message.conn)?.follower.snapshot(message.session, message);
       case 'page':

@@ -50,6 +50,19 @@ export class Subscription {
     else this.#said.set(id, new Waiting([before, ref]));
   }
 
+  /** Takes the newest ref that waits for this id: the ones before it may still be on their way. */
+  refused(id: string): { readonly ref: Ref | undefined } | undefined {
+    if (this.#said === undefined || !this.#said.has(id)) return undefined;
+    const waiting = this.#said.get(id);
+    if (!(waiting instanceof Waiting)) {
+      this.#said.delete(id);
+      return { ref: waiting };
+    }
+    const ref = waiting.refs.pop();
+    if (waiting.refs.length === 0) this.#said.delete(id);
+    return { ref };
+  }
+
   /** Takes the refs that wait for this id; undefined when none do. */
   answered(id: string): (Ref | undefined)[] | undefined {
     if (this.#said === undefined || !this.#said.has(id)) return undefined;

@@ -19,7 +19,8 @@ const takeSql = `
 const writerSql = `
   with mine as (
     select s.id from shards s join unnest($1::text::int[], $2::text::int[]) f (id, epoch)
-      on f.id = s.id and f.epoch = s.epoch and s.writer < $3 collate "C" order by s.id for update of s)
+      on f.id = s.id and f.epoch = s.epoch and s.owner = $4 and s.writer < $3 collate "C"
+    order by s.id for update of s)
   update shards s set writer = $3 from mine where s.id = mine.id`;
 
 /** Waits for every transaction that holds the shards under an older epoch. Returns those that are ours now. */
@@ -34,8 +35,13 @@ export async function takeTerms(
 }
 
 /** After this, what an earlier connection of the same owner may still have on its way is refused. */
-export async function claimWriter(sql: Sql, terms: readonly Term[], writer: string): Promise<void> {
-  await sql.unsafe(writerSql, [...arrays(terms), writer]);
+export async function claimWriter(
+  sql: Sql,
+  terms: readonly Term[],
+  owner: string,
+  writer: string,
+): Promise<void> {
+  await sql.unsafe(writerSql, [...arrays(terms), writer, owner]);
 }
 
 function arrays(terms: readonly Term[]): [string, string] {

@@ -385,7 +385,7 @@ export class PostgresJournal implements Journal {
       this.#sql = sql;
       try {
         await bounded(clock, this.#options.limits.commitWaitMs, () =>
-          claimWriter(sql, this.#ownTerms(), writer),
+          claimWriter(sql, this.#ownTerms(), this.#options.owner, writer),
         );
         this.#writer = writer;
         if (this.#flight !== undefined) await this.#lookUp(sql, this.#flight);

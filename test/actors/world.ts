@@ -55,7 +55,16 @@ export class World {
       create: () => ({ receive: () => undefined }),
     };
     const kinds = [
-      sessionActors({ journal, history, sessions, ids, messagesMax: 1000, pageMax: 100, ...common }),
+      sessionActors({
+        isFar: () => false,
+        journal,
+        history,
+        sessions,
+        ids,
+        messagesMax: 1000,
+        pageMax: 100,
+        ...common,
+      }),
       agentActors({
         journal,
         sessions,

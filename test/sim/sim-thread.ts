@@ -179,7 +179,16 @@ export class SimThread {
       create: () => ({ receive: (message) => this.#toConnections(message) }),
     };
     const kinds = [
-      sessionActors({ journal, history, sessions, ids, messagesMax: 1_000, pageMax: 500, ...common }),
+      sessionActors({
+        isFar: (thread) => !thread.startsWith(`${this.#options.process}/`),
+        journal,
+        history,
+        sessions,
+        ids,
+        messagesMax: 1_000,
+        pageMax: 500,
+        ...common,
+      }),
       agentActors({
         journal,
         sessions,
