@@ -114,7 +114,7 @@ export abstract class Client {
     settled: (code: 'ok' | 'unknown' | KefuError['code'], seq: number) => void,
   ): void {
     const attempt = this.outside.ledger.begin(token);
-    const note = this.#ask('say', session, token);
+    const note = this.asked('say', session, token);
     this.at((thread) => {
       const message = { type: 'post', who: this.who, id: token, body: { text: token } } as const;
       thread.system
@@ -158,7 +158,7 @@ export abstract class Client {
     settled: (code: 'ok' | 'unknown' | KefuError['code']) => void,
   ): void {
     const attempt = this.outside.ledger.begin(token);
-    const note = this.#ask(message.type, session, token);
+    const note = this.asked(message.type, session, token);
     this.at((thread) => {
       thread.system
         .ref(sessionKind, session)
@@ -183,7 +183,7 @@ export abstract class Client {
   read(session: string, settled: (code: 'ok' | 'unknown' | KefuError['code']) => void): void {
     const { ledger } = this.outside;
     const floor = ledger.floor(session);
-    const note = this.#ask('history', session, '');
+    const note = this.asked('history', session, '');
     this.at((thread) => {
       thread.system
         .ref(sessionKind, session)
@@ -204,7 +204,7 @@ export abstract class Client {
   }
 
   /** Writes down that something was asked; returns what writes down the answer. It may never come. */
-  #ask(
+  asked(
     kind: HistoryEntry['kind'],
     session: string,
     token: string,

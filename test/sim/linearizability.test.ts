@@ -4,11 +4,13 @@ import { runScenario, scenarioOf } from './scenario.ts';
 import { operationsOf, sessionModel } from './session-model.ts';
 import { simulated } from './time.ts';
 
+t.setTimeout(280_000);
+
 /**
  * Whether a refusal because the session is closed must be true too. It is not yet: one that is decided while a close
  * is on its way is told at once, and that close may fail.
  */
-const withRefusals = false;
+const withRefusals = true;
 
 type Register = { readonly write: number } | { readonly read: number };
 

@@ -18,6 +18,8 @@ export interface Model<S, I> {
   key(state: S): string;
 }
 
+const triesMax = 1_000_000;
+
 export function isLinearizable<S, I>(history: readonly Operation<I>[], model: Model<S, I>): boolean {
   const operations = [...history].sort((a, b) => a.startMs - b.startMs);
   const done = new Uint8Array(operations.length);
@@ -29,23 +31,32 @@ export function isLinearizable<S, I>(history: readonly Operation<I>[], model: Mo
     if (left === 0) return true;
     const key = `${doneKey(done, from)}|${model.key(state)}`;
     if (tried.has(key)) return false;
+    if (tried.size >= triesMax) throw new Error('there is too much at once to judge this history');
     tried.add(key);
     let latestMs = Infinity;
     // Only what began before the first end of those that are left can be the next.
     for (let index = from; index < operations.length; index += 1)
       if (done[index] === 0) latestMs = Math.min(latestMs, operations[index]!.endMs);
-    for (let index = from; index < operations.length; index += 1) {
-      const operation = operations[index]!;
-      if (operation.startMs > latestMs) break;
-      if (done[index] !== 0) continue;
-      const next = model.step(state, operation.input);
-      if (next === undefined) continue;
+    const isNow = (operation: Operation<I>): boolean => operation.startMs <= latestMs;
+    const go = (index: number, next: S): boolean => {
       done[index] = 1;
       let first = from;
       while (first < operations.length && done[first] !== 0) first += 1;
-      if (search(next, first, operation.endMs === Infinity ? left : left - 1)) return true;
+      if (search(next, first, operations[index]!.endMs === Infinity ? left : left - 1)) return true;
       done[index] = 0;
+      return false;
+    };
+    const now = model.key(state);
+    const changes: (readonly [number, S])[] = [];
+    for (let index = from; index < operations.length && isNow(operations[index]!); index += 1) {
+      if (done[index] !== 0) continue;
+      const next = model.step(state, operations[index]!.input);
+      if (next === undefined) continue;
+      // What changes nothing and is possible now loses nothing by being the next.
+      if (model.key(next) === now) return go(index, next);
+      changes.push([index, next]);
     }
+    for (const [index, next] of changes) if (go(index, next)) return true;
     return false;
   };
   return search(model.start, 0, mustLeft);

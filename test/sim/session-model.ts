@@ -49,6 +49,22 @@ export function operationsOf(
   const places = new Map([...seqs.keys()].map((token, at) => [token, at]));
   const placeOf = (token: string): number => places.get(token) ?? -1;
   const operations: Operation<SessionCall>[] = [];
+  // Told to be refused each time, and there all the same: found by the ledger, and of no concern here.
+  const first = new Map<string, HistoryEntry>();
+  const answered = new Set<string>();
+  for (const entry of entries) {
+    if (entry.session !== session || !seqs.has(entry.token)) continue;
+    if (!first.has(entry.token)) first.set(entry.token, entry);
+    if (entry.ending !== 'refused') answered.add(entry.token);
+  }
+  for (const [token, entry] of first) {
+    if (answered.has(token)) continue;
+    const input = {
+      entry: { ...entry, ending: 'ok' as const, seq: seqs.get(token)! },
+      places: [placeOf(token)],
+    };
+    operations.push({ startMs: entry.startMs, endMs: Infinity, input });
+  }
   for (const entry of entries) {
     if (entry.session !== session) continue;
     const { kind, ending, token, startMs, endMs, code } = entry;

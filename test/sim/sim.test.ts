@@ -5,6 +5,8 @@ import { news } from './known.ts';
 import { runScenario, scenarioOf, type Outcome, type Scenario } from './scenario.ts';
 import { simulated } from './time.ts';
 
+t.setTimeout(280_000);
+
 const runs = 1_000;
 
 const fault: fc.Arbitrary<Fault> = fc.record({

@@ -37,7 +37,7 @@ export class WatcherClient extends Client {
   #conn = 0;
   #follower: Follower | undefined;
   #saying: Said[] = [];
-  readonly #attempts = new Map<number, Attempt>();
+  readonly #attempts = new Map<number, { attempt: Attempt; note: ReturnType<Client['asked']> }>();
   readonly #listener = (lost: (kind: string, key: string) => boolean): void =>
     this.#follower?.restarted((session) => lost('session', session));
 
@@ -176,16 +176,21 @@ export class WatcherClient extends Client {
   }
 
   #acked(session: string, { id, ref, seq }: Frame): void {
-    const attempt = this.#attempts.get(ref!);
-    if (attempt !== undefined) attempt.ending = 'ok';
+    const known = this.#attempts.get(ref!);
+    if (known !== undefined) {
+      known.attempt.ending = 'ok';
+      known.note('ok', seq);
+    }
     this.outside.trace.add('device', `${id} (${ref}) acked as ${session.slice(-4)}:${seq}`);
     this.outside.ledger.acked(session, id!, seq!);
     this.#saying = this.#saying.filter((it) => it.token !== id);
   }
 
   #refused(ref: number, { code, message }: Refusal): void {
-    const attempt = this.#attempts.get(ref);
-    if (attempt === undefined) return;
+    const known = this.#attempts.get(ref);
+    if (known === undefined) return;
+    const { attempt, note } = known;
+    note(code);
     attempt.ending = 'refused';
     this.outside.trace.add('device', `${attempt.token} (${ref}) refused with ${code}: ${message}`);
     if (code !== 'unavailable' && code !== 'busy')
@@ -201,7 +206,7 @@ export class WatcherClient extends Client {
     one.sentMs = this.outside.time.sinceMs;
     const ref = this.outside.next();
     const attempt = this.outside.ledger.begin(one.token);
-    this.#attempts.set(ref, attempt);
+    this.#attempts.set(ref, { attempt, note: this.asked('say', session, one.token) });
     this.outside.trace.add(
       'device',
       `says ${one.token} (${ref}) in ${session.slice(-4)} over ${this.home.id}`,

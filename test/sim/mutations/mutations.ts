@@ -6,6 +6,8 @@ import type { Hooks, Settings } from '../settings.ts';
 export interface Mutation {
   readonly name: string;
   readonly hooks: Hooks;
+  /** What must be said of it, where other failures could be the cause of something else. */
+  readonly shownBy?: RegExp;
   /** A world in which it shows sooner. */
   readonly world?: (settings: Settings) => Settings;
   /** Why it does no harm. */
@@ -102,6 +104,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'reads are not confirmed',
+    shownBy: /was read up to \d+ after/,
     hooks: { journal: (journal) => ({ ...bound(journal), confirm: () => undefined }) },
   },
   {
