@@ -9,8 +9,7 @@ import {
 import type { Clock } from '../core/clock.ts';
 import { KefuError, refusal } from '../core/errors.ts';
 import { isId, type IdSource } from '../core/ids.ts';
-import { viewOf } from '../protocol/session-view.ts';
-import type { Actor, SessionState } from '../rules/session.ts';
+import type { Actor } from '../rules/session.ts';
 import { parseMessageBody } from './bodies-in.ts';
 import { bad, fieldsOf, groupOf, integerOf, textOf } from './fields.ts';
 import { visibleEvent } from './event-frames.ts';
@@ -18,6 +17,7 @@ import type { FileRoutes } from './file-routes.ts';
 import { messageIdOf } from './frames-in.ts';
 import { parseJson, type HttpRequest, type HttpResponse } from './http-server.ts';
 import { hashPassword, verifyPassword } from './passwords.ts';
+import { numberOf, optional, pageLimit } from './query.ts';
 import type { Requests } from './requests.ts';
 import {
   parseClose,
@@ -28,11 +28,12 @@ import {
   parseVisitor,
   requestLimits,
 } from './requests-in.ts';
+import { sessionPage, type SessionLister } from './session-page.ts';
 import type { Tokens } from './tokens.ts';
 import type { TokenBuckets } from './token-bucket.ts';
 
 /** What the routes need of the tables. */
-export interface ApiStore {
+export interface ApiStore extends SessionLister {
   byEmail(email: string): Promise<{ profile: AgentProfile; password: string } | undefined>;
   agentProfiles(group: string | undefined, limit: number): Promise<AgentProfile[]>;
   addAgent(agent: {
@@ -54,16 +55,6 @@ export interface ApiStore {
   customer(
     id: string,
   ): Promise<{ id: string; name: string; channel: string; attributes: object } | undefined>;
-  listSessions(filter: {
-    state?: string;
-    agent?: string;
-    customer?: string;
-    group?: string;
-    q?: string;
-    visibleTo?: { agent: string; groups: readonly string[] };
-    before?: string;
-    limit: number;
-  }): Promise<SessionState[]>;
 }
 
 export interface ApiOptions {
@@ -88,7 +79,6 @@ type Route = (
   params: readonly string[],
 ) => Promise<HttpResponse>;
 
-const listMax = 100;
 const statusAskMs = 3000;
 
 /** Routes behind `Authorization`: method and path, where `:` stands for one segment. */
@@ -231,27 +221,8 @@ async function getSession(
   return { status: 200, body: await api.requests.view(who, session(id)) };
 }
 
-const states = new Set(['waiting', 'chatting', 'transferring', 'closed']);
-
 async function listSessions(api: ApiOptions, { query }: HttpRequest, who: Actor): Promise<HttpResponse> {
-  agentOnly(who);
-  const state = optional(query, 'state');
-  if (state !== undefined && !states.has(state)) throw bad('state', [...states].join(', '));
-  const limit = pageLimit(query, 50, listMax);
-  const agent = optionalId(query, 'agent');
-  const customer = optionalId(query, 'customer');
-  const before = optionalId(query, 'cursor');
-  const group = optional(query, 'group');
-  const q = optional(query, 'q')?.replaceAll('\0', '').slice(0, 200);
-  const visibleTo = who.role === 'admin' ? undefined : { agent: who.id, groups: who.groups ?? [] };
-  const given = { state, agent, customer, group, q, visibleTo, before };
-  const filter = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  const found = await api.store.listSessions({ ...filter, limit: limit + 1 });
-  const page = found.slice(0, limit);
-  return {
-    status: 200,
-    body: { data: page.map(viewOf), next: found.length > limit ? page.at(-1)!.id : null },
-  };
+  return { status: 200, body: await sessionPage(api.store, who, query) };
 }
 
 async function listEvents(
@@ -375,28 +346,4 @@ async function addGroup(api: ApiOptions, request: HttpRequest, who: Actor): Prom
   const name = groupOf(fieldsOf(await json(api, request), 'the body')['name'], 'name');
   if (!(await api.store.addGroup(name))) throw new KefuError('conflict', `there is a group ${name} already`);
   return { status: 201, body: { name } };
-}
-
-function optional(query: URLSearchParams, name: string): string | undefined {
-  const value = query.get(name);
-  return value === null || value === '' ? undefined : value;
-}
-
-function optionalId(query: URLSearchParams, name: string): string | undefined {
-  const value = optional(query, name);
-  if (value !== undefined && !isId(value)) throw bad(name, 'an id: a UUID in lower case');
-  return value;
-}
-
-function numberOf(query: URLSearchParams, name: string): number | undefined {
-  const value = optional(query, name);
-  if (value === undefined) return undefined;
-  if (!/^\d{1,15}$/.test(value)) throw bad(name, 'a whole number');
-  return Number(value);
-}
-
-function pageLimit(query: URLSearchParams, usual: number, max: number): number {
-  const limit = numberOf(query, 'limit') ?? usual;
-  if (limit < 1) throw bad('limit', `1 to ${max}`);
-  return Math.min(limit, max);
 }
