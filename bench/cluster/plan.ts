@@ -28,11 +28,9 @@ export interface Plan {
 export const allParts = ['ask', 'idle', 'drain', 'kill', 'nats', 'feed', 'talk'] as const;
 export type Part = (typeof allParts)[number];
 
-/** Nodes and worker threads each. */
-export interface Size {
-  readonly nodes: 1 | 3;
-  readonly workers: 1 | 2;
-}
+/** Nodes and worker threads each: a node alone, or the three of a cluster. */
+export type Size =
+  { readonly nodes: 1; readonly workers: 1 | 2 } | { readonly nodes: 3; readonly workers: 1 };
 
 /** What a part of the bench has found. */
 export interface Measured {
@@ -77,7 +75,7 @@ export const smoke: Plan = {
 };
 
 const usage = `npm run bench cluster -- [--smoke] [--only ${allParts.join(',')}] [--json FILE]
-  [--rounds N] [--seconds N] [--watched N] [--pairs N] [--in-flight N]
+  [--rounds N] [--seconds N] [--watched N] [--every MS] [--pairs N] [--in-flight N]
 `;
 
 export function planOf(flags: readonly string[]): { plan: Plan; json: string | undefined } {
@@ -90,6 +88,7 @@ export function planOf(flags: readonly string[]): { plan: Plan; json: string | u
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       watched: { type: 'string' },
+      every: { type: 'string' },
       pairs: { type: 'string' },
       'in-flight': { type: 'string' },
       help: { type: 'boolean' },
@@ -113,6 +112,7 @@ export function planOf(flags: readonly string[]): { plan: Plan; json: string | u
     askMs: ms ?? base.askMs,
     runMs: ms ?? base.runMs,
     watched: number(values.watched, base.watched),
+    drainEveryMs: number(values.every, base.drainEveryMs),
     pairs: number(values.pairs, base.pairs),
     inFlight: number(values['in-flight'], base.inFlight),
   };

@@ -1,7 +1,11 @@
+import type { NatsOptions } from '../../src/cluster/nats-connection.ts';
 import { realClock } from '../../src/core/real-clock.ts';
 import { meet } from '../support/meet.ts';
 import { median } from '../support/report.ts';
+import { FeedConsumer, type Fed } from './consumer.ts';
 import { Talker, type Company } from './talker.ts';
+
+export type { Fed };
 
 /** The process of those who talk while nodes come and go: does what it is told by messages. */
 export type TalkOrder =
@@ -13,6 +17,9 @@ export type TalkOrder =
   /** What happens from now on is looked at by `report`. */
   | { readonly do: 'watch' }
   | { readonly do: 'report'; readonly sinceMs: number }
+  /** The change feed is read from now on; `fed` tells how long it took. */
+  | { readonly do: 'consume'; readonly nats: NatsOptions; readonly stream: string }
+  | { readonly do: 'fed' }
   /** Nothing more is said; settles when all that was is acked and delivered. */
   | { readonly do: 'rest' };
 
@@ -27,6 +34,8 @@ export interface Story {
   readonly silenceMs: number;
   /** From then until the first ack of something that was said after it; undefined: none has come yet. */
   readonly answeredMs: number | undefined;
+  /** The longest time from saying something to its ack, of the acks that came after. */
+  readonly slowestMs: number;
 }
 
 /** What was done in all. */
@@ -43,7 +52,16 @@ const tickMs = 20;
 const pingMs = 20_000;
 const settleMs = 30_000;
 
-const company: Company = { ports: [], faults: [], said: 0, acked: 0, reconnects: 0, again: 0 };
+const company: Company = {
+  ports: [],
+  faults: [],
+  said: 0,
+  acked: 0,
+  reconnects: 0,
+  again: 0,
+  onAck: undefined,
+};
+let consumer: FeedConsumer | undefined;
 let talkers: Talker[] = [];
 const firstSeqs = new Map<Talker, number>();
 const watchedAt = new Map<string, number>();
@@ -97,6 +115,7 @@ function report(sinceMs: number): Story[] {
       port: watchedAt.get(session)!,
       usualMs: median(gaps.filter(({ endMs }) => endMs <= sinceMs).map(({ ms }) => ms)),
       silenceMs: Math.max(...gaps.filter(({ endMs }) => endMs > sinceMs).map(({ ms }) => ms)),
+      slowestMs: Math.max(0, ...acks.filter(([, at]) => at > sinceMs).map(([said, at]) => at - said)),
       answeredMs: after.length === 0 ? undefined : Math.min(...after) - sinceMs,
     };
   });
@@ -150,6 +169,15 @@ async function obey(order: TalkOrder): Promise<unknown> {
       return watch();
     case 'report':
       return report(order.sinceMs);
+    case 'consume': {
+      const feed = await FeedConsumer.start(order.nats, order.stream);
+      company.onAck = (session, seq) => feed.acked(session, seq);
+      consumer = feed;
+      return undefined;
+    }
+    case 'fed':
+      company.onAck = undefined;
+      return consumer!.finish();
     case 'rest':
       return rest();
   }

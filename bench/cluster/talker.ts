@@ -14,6 +14,8 @@ export interface Company {
   reconnects: number;
   /** Said again: refused with `unavailable` or `busy`, not answered in time, or on a new connection. */
   again: number;
+  /** Called with each ack that stands for an event. */
+  onAck: ((session: string, seq: number) => void) | undefined;
 }
 
 interface Pending {
@@ -38,7 +40,7 @@ interface Frame {
 
 const text = 'Is the blue one in stock in size 42, and when would it be here? 谢谢!';
 /** What was not answered for so long is said again, with the same id. */
-const againMs = 500;
+const againMs = 2000;
 const pauseMs = 20;
 
 /**
@@ -182,7 +184,10 @@ export class Talker {
     if (frame.t === 'event') return this.#follow(frame);
     if (frame.t === 'reset' || frame.t === 'released') return this.#fault(frame);
     if (frame.t !== 'ack') return;
-    if (frame.repeat !== true) this.#follow(frame);
+    if (frame.repeat !== true) {
+      this.#follow(frame);
+      this.#company.onAck?.(this.session, frame.seq!);
+    }
     const pending = this.#pending.get(frame.ref!);
     if (pending === undefined) return;
     this.#pending.delete(frame.ref!);

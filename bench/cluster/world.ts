@@ -4,18 +4,38 @@ import { shardOf } from '../../src/core/ids.ts';
 import type { ClusterStatus } from '../../src/protocol/cluster-status.ts';
 import { TestCluster } from '../../test/support/cluster.ts';
 import { until } from '../../test/support/nats.ts';
-import { noLimits, post } from '../support/node.ts';
+import { freePort, noLimits, post } from '../support/node.ts';
 
 /** The stream of the leases, by its bucket. */
 export const leaseStream = `KV_${bucketOf('kefu')}`;
 
-/** Real nodes as in the tests, without the limits that would slow the load down. */
-export async function startWorld(options: {
-  readonly nodes: number;
-  readonly workers?: number;
-  readonly natsServers?: 1 | 3;
-}): Promise<TestCluster> {
-  return TestCluster.start({ ...options, env: { ...noLimits, KEFU_LOG_LEVEL: 'warn' } });
+/** A cluster, and where its only NATS server tells of itself. */
+export interface World {
+  readonly cluster: TestCluster;
+  /** Of the first server's HTTP. */
+  readonly monitorPort: number;
+}
+
+/** Real nodes as in the tests, without the limits that would slow the load down; settles when each has its shards. */
+export async function startWorld(natsServers: 1 | 3): Promise<World> {
+  const cluster = await TestCluster.start({
+    nodes: 0,
+    workers: 1,
+    natsServers,
+    env: { ...noLimits, KEFU_LOG_LEVEL: 'warn' },
+  });
+  try {
+    const monitorPort = await freePort();
+    await cluster.nats.restartWith(0, (config) => `${config}\nhttp: "127.0.0.1:${monitorPort}"\n`);
+    // The first one makes the schema and the first agents.
+    await cluster.add(0);
+    await Promise.all([cluster.add(1), cluster.add(2)]);
+    await untilBalanced(cluster);
+    return { cluster, monitorPort };
+  } catch (error) {
+    await cluster.stop();
+    throw error;
+  }
 }
 
 export function portsOf({ nodes }: TestCluster, without?: number): number[] {
@@ -43,7 +63,7 @@ export function hasSession(status: ClusterStatus, index: number, session: string
   return status.shards[shardOf(session)]!.process?.startsWith(`n${index + 1}~`) === true;
 }
 
-/** Until every shard is served where it should be, and every node says so. */
+/** Until every shard of the three nodes is served where it should be, and every node says so. */
 export function untilBalanced(cluster: TestCluster): Promise<true> {
   return until('every shard is where it should be', () => isBalanced(cluster), 60_000).then(() => true);
 }

@@ -74,7 +74,7 @@ function rowsOf(plan: Plan, results: Readonly<Record<string, readonly LoadResult
 }
 
 /** What the clients counted is what the node has. */
-async function compareWithServer(node: BenchNode, work: Work): Promise<void> {
+export async function compareWithServer(node: Pick<BenchNode, 'port'>, work: Work): Promise<void> {
   const sessions = await getAll<{ id: string; last_seq: number }>(node.port, '/v1/sessions?state=chatting');
   const there = new Map(sessions.map((session) => [session.id, session.last_seq]));
   for (const [session, seq] of Object.entries(work.lastSeq))
