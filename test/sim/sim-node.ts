@@ -68,7 +68,8 @@ export class SimNode {
   readonly #channelToMain: Channel;
   #known: readonly ThreadId[] = [];
   #moved = new Set<number>();
-  #ready = 0;
+  readonly #ready = new Set<number>();
+  #started = false;
 
   constructor(world: World, node: string, start: number) {
     const { time, settings, network, leases, database, hooks } = world;
@@ -144,6 +145,7 @@ export class SimNode {
     dead.thread.clock.end();
     this.#world.network.leaveThread(dead.thread.id);
     this.main.after(this.#chance.between(1, 20), () => {
+      this.#ready.delete(index);
       this.cluster.workerLost(index);
       for (const [other, { thread }] of this.#slots.entries())
         if (other !== index) this.#tell(other, () => thread.lost([dead.thread.id]));
@@ -186,7 +188,7 @@ export class SimNode {
     if (this.#slots[index]!.life !== life) return;
     switch (message.type) {
       case 'ready':
-        return this.#threadReady(index, life);
+        return this.#threadReady(index);
       case 'opened':
         if (message.taken) this.#world.opened(this.#id(index), message.term);
         return this.cluster.opened(message.term, message.taken);
@@ -198,10 +200,11 @@ export class SimNode {
   }
 
   /** At the start the cluster begins when all are ready. */
-  #threadReady(index: number, life: number): void {
-    if (life > 0) return this.cluster.workerReady(index);
-    this.#ready += 1;
-    if (this.#ready < this.#world.settings.workers) return;
+  #threadReady(index: number): void {
+    if (this.#started) return this.cluster.workerReady(index);
+    this.#ready.add(index);
+    if (this.#ready.size < this.#world.settings.workers) return;
+    this.#started = true;
     this.cluster.start();
     for (let worker = 0; worker < this.#slots.length; worker += 1) this.cluster.workerReady(worker);
   }

@@ -105,7 +105,7 @@ export class WatcherClient extends Client {
   #makeFollower(home: SimThread, conn: number): Follower {
     const peer = { thread: home.id, conn };
     const ref = (session: string): ReturnType<typeof home.system.ref> =>
-      home.system.ref(sessionKind, session) as ReturnType<typeof home.system.ref>;
+      home.system.ref(sessionKind, session);
     const isGone = (): boolean => this.#follower !== follower || home.clock.ended;
     const follower: Follower = new Follower(
       {
@@ -140,6 +140,8 @@ export class WatcherClient extends Client {
         return follower.snapshot(message.session, message);
       case 'page':
         return follower.page(message.session, message.events, message.head);
+      case 'head':
+        return follower.headIs(message.session, message.head);
       case 'missed':
         return follower.missed(message.session, message.refusal);
       case 'said':
