@@ -85,7 +85,7 @@ function echo(): ActorKind<unknown> {
     idleMs: 60_000,
     create: () => ({ receive: (message, reply) => reply?.ok(message) }),
   };
-  return kind as unknown as ActorKind<unknown>;
+  return kind;
 }
 
 /** As worker.ts has them. */

@@ -31,8 +31,11 @@ const answerWaitMs = 40_000;
 
 /** What the customers went through, told apart by what moved. */
 interface Told {
+  /** The session's shard, and not the customer's connection. */
   readonly moved: Story[];
-  /** Both: the session, and the customer's own connection. */
+  /** Both. */
+  readonly both: Story[];
+  /** The connection alone. */
   readonly cutOff: Story[];
   readonly stayed: Story[];
 }
@@ -75,7 +78,8 @@ async function watch(
     ms,
     told: {
       moved: stories.filter((it) => isMoved(it) && !isCut(it)),
-      cutOff: stories.filter(isCut),
+      both: stories.filter((it) => isMoved(it) && isCut(it)),
+      cutOff: stories.filter((it) => !isMoved(it) && isCut(it)),
       stayed: stories.filter((it) => !isMoved(it) && !isCut(it)),
     },
   };
@@ -110,13 +114,13 @@ export async function drain(cluster: TestCluster, talkers: Talkers, plan: Plan):
     await helper.ask({ do: 'rest' });
   }
   const rows: Row[] = [
-    percentileRow('a drained shard’s silence', drains, 'moved', silence, '200'),
-    percentileRow('… the slowest ack of each', drains, 'moved', slowest),
-    percentileRow('… where the customer’s own connection moved too', drains, 'cutOff', silence),
-    percentileRow('… of sessions that did not move, meanwhile', drains, 'stayed', silence),
+    percentileRow('a drained shard’s silence', drains, ['moved'], silence, '200'),
+    percentileRow('… the slowest ack of each', drains, ['moved'], slowest),
+    percentileRow('… where the customer’s connection was on the node', drains, ['both', 'cutOff'], silence),
+    percentileRow('… of sessions that did not move, meanwhile', drains, ['stayed'], silence),
     ['… SIGTERM to exit 0, ms', spread(drains.map(({ ms }) => ms)), none, '10,000'],
-    percentileRow('a node joins: silence of the shards that go to it', joins, 'moved', silence),
-    percentileRow('… of sessions that did not move, meanwhile', joins, 'stayed', silence),
+    percentileRow('a node joins: silence of the shards that go to it', joins, ['moved'], silence),
+    percentileRow('… of sessions that did not move, meanwhile', joins, ['stayed'], silence),
   ];
   return { rows, results: { drains, joins }, work: `${plan.rounds} nodes stopped under talk` };
 }
@@ -155,13 +159,10 @@ export async function kill(
   const what = withNats
     ? 'the same when the leases’ JetStream leader of 3 dies with it'
     : 'a killed node’s sessions answer again';
-  const all = kills.map(({ ms, told }) => ({
-    ms,
-    told: { ...told, moved: [...told.moved, ...told.cutOff] },
-  }));
   const rows: Row[] = [
-    percentileRow(what, all, 'moved', answered, withNats ? '12,000' : '3,000'),
-    percentileRow('… sessions of other nodes, meanwhile', kills, 'stayed', answered),
+    percentileRow(what, kills, ['moved', 'both'], answered, withNats ? '12,000' : '3,000'),
+    percentileRow('… where only the customer’s connection was on it', kills, ['cutOff'], answered),
+    percentileRow('… of sessions that had nothing on it, meanwhile', kills, ['stayed'], answered),
   ];
   return {
     rows,
@@ -180,7 +181,7 @@ async function untilCurrent({ nats }: TestCluster): Promise<void> {
       async () => {
         const info = await manager.streams.info(leaseStream).catch(() => undefined);
         const replicas = info?.cluster?.replicas ?? [];
-        return replicas.length === 2 && replicas.every(({ current, offline }) => current && offline !== true);
+        return replicas.length === 2 && replicas.every(({ current, offline }) => current && !offline);
       },
       60_000,
     );
@@ -193,11 +194,11 @@ async function untilCurrent({ nats }: TestCluster): Promise<void> {
 function percentileRow(
   what: string,
   rounds: readonly Round[],
-  group: keyof Told,
+  groups: readonly (keyof Told)[],
   of: (story: Story) => number,
   wanted?: string,
 ): Row {
-  const values = rounds.map(({ told }) => told[group].map(of));
+  const values = rounds.map(({ told }) => groups.flatMap((group) => told[group]).map(of));
   const all = values.flat();
   if (all.length === 0) return [`${what}, ms`, 'no session', none, wanted ?? none];
   const show = (share: number): string => Math.round(percentile(all, share)).toLocaleString('en');
