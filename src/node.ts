@@ -84,6 +84,7 @@ export async function startNode(config: Config, failed: (reason: string) => void
         database,
         tokenKeys,
         port,
+        version: packageVersion(),
       },
       cluster: () => cluster,
       log: (level, text) => log[level](text),

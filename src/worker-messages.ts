@@ -24,6 +24,8 @@ export interface WorkerStart {
   readonly database: DatabaseAddress;
   readonly tokenKeys: readonly TokenKey[];
   readonly port: number;
+  /** Of the software. */
+  readonly version: string;
 }
 
 export type ToWorker =

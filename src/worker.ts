@@ -6,7 +6,7 @@ import { customerActors } from './actors/customer.ts';
 import type { ActorKind, Envelope, ThreadId } from './actors/engine/types.ts';
 import type { Term } from './cluster/ports.ts';
 import { ActorSystem } from './actors/engine/system.ts';
-import { agentKind, gatewayKind, queueKind, sessionKind, type SessionMessage } from './actors/messages.ts';
+import { agentKind, gatewayKind, sessionKind, type SessionMessage } from './actors/messages.ts';
 import { queueActors } from './actors/queue.ts';
 import { sessionActors } from './actors/session.ts';
 import { connectNats } from './cluster/nats-connection.ts';
@@ -14,12 +14,12 @@ import { ClusterRouter } from './cluster/router.ts';
 import { ShardKeeper } from './cluster/shard-keeper.ts';
 import { ShardMap } from './cluster/shard-map.ts';
 import { NatsWire } from './cluster/wire-nats.ts';
-import type { ClusterStatus } from './protocol/cluster-status.ts';
 import { assert, refusal } from './core/errors.ts';
 import { IdSource, shardOf } from './core/ids.ts';
 import { realChance, realClock } from './core/real-clock.ts';
 import { createLog } from './log.ts';
 import { natsOptionsOf } from './nats-options.ts';
+import { serveRequests, WorkerFeed } from './nats-services.ts';
 import { SharedLimits } from './net/connection-counter.ts';
 import type { ConnectionHost } from './net/connection.ts';
 import { FileRoutes } from './net/file-routes.ts';
@@ -40,6 +40,7 @@ import { People } from './store/people.ts';
 import { SessionIndex } from './store/session-index.ts';
 import { newestTerms } from './store/shards.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
+import { apiStore, orUnlimited, StatusAsks, wake } from './worker-parts.ts';
 
 const start = workerData as WorkerStart;
 const { config, index } = start;
@@ -71,6 +72,8 @@ const wire =
         clock,
         deliver: (from, envelopes) => router.receive(envelopes, from),
       });
+const told = (level: 'info' | 'warn' | 'error', text: string, error?: unknown): void =>
+  log[level]({ err: error }, text);
 const router = new ClusterRouter({
   self,
   shards,
@@ -92,7 +95,13 @@ const people = new People(reader, config.agents.capacity);
 const sessions = new SessionIndex(reader);
 const history = new TieredHistory(reader, config.store.hotBytes);
 
+const feed =
+  link === undefined
+    ? undefined
+    : new WorkerFeed({ link, clock, cluster: config.nats.cluster, reader, log: told });
+
 const journal = new PostgresJournal({
+  ...(feed === undefined ? {} : { feed }),
   clock,
   connect: () => openPool(start.database, `${self} journal`, 1, 2 * config.journal.commitWaitMs),
   newWriter: () => `${self} ${ids.next()}`,
@@ -103,18 +112,13 @@ const journal = new PostgresJournal({
   ...(clustered ? { newest: (terms: readonly Term[]) => newestTerms(reader, terms) } : {}),
   refused: (shard, epoch) => void checkTerm({ shard, epoch }),
   settle: (session, outcome) => system.notify(sessionKind, session, outcome),
-  log: (level, text, error) => log[level]({ err: error }, text),
+  log: told,
   limits: config.journal,
   observe: (batch, ms) => {
     metrics.batchEvents.observe(batch);
     metrics.commitSeconds.observe(ms / 1000);
   },
 });
-
-/** Limits are written with 0 for none. */
-function orUnlimited(limit: number): number {
-  return limit === 0 ? Number.POSITIVE_INFINITY : limit;
-}
 
 const mailboxMax = config.limits.mailbox;
 const { idleMs } = config.actors;
@@ -202,16 +206,22 @@ const keeper = new ShardKeeper({
   clock,
   router,
   system,
-  journal,
+  journal: {
+    take: async (terms) => {
+      const taken = await journal.take(terms);
+      return feed === undefined ? taken : feed.opened(taken);
+    },
+    isIdle: (shard) => journal.isIdle(shard),
+  },
   flushMs: config.cluster.flushMs,
   answerOpened: (term, taken) => send({ type: 'opened', term, taken }),
   answerReleased: (term) => send({ type: 'released', term }),
   serves: (opened) => {
-    wake(new Set(opened)).catch((error: unknown) =>
+    wake(new Set(opened), system, people, sessions).catch((error: unknown) =>
       log.warn({ err: error }, 'who waits could not be read; the first message will do'),
     );
   },
-  ceases: () => undefined,
+  ceases: (shards) => feed?.closed(shards),
 });
 
 /** The fence has refused a commit: of this term, or of another shard's that it leaned on? */
@@ -235,6 +245,20 @@ const nobodyThere = refusal('unavailable', 'who has this session is not known ju
 
 const requests = new Requests(system, people);
 const tokens = createTokens({ keys: start.tokenKeys, clock });
+const statusAsks = new StatusAsks((id) => send({ type: 'askStatus', id }));
+if (link !== undefined)
+  serveRequests({
+    link,
+    clock,
+    cluster: config.nats.cluster,
+    version: start.version,
+    requests,
+    tokens,
+    store: apiStore(people, sessions),
+    bodyBytes: config.limits.bodyBytes,
+    requestsPerSecond: config.limits.requestsPerSecondPerIp,
+    log: told,
+  });
 const host: ConnectionHost = {
   thread: self,
   system,
@@ -299,17 +323,7 @@ async function listen(): Promise<void> {
         ids,
         uploadBytes: config.limits.uploadBytes,
       }),
-      store: {
-        byEmail: (email) => people.byEmail(email),
-        agentProfiles: (group, limit) => people.profiles(group, limit),
-        addAgent: (agent) => people.addAgent(agent),
-        addGroup: (name) => people.addGroup(name),
-        groupExists: (name) => people.groupExists(name),
-        groups: (limit) => people.groups(limit),
-        addCustomer: (customer, wallMs) => people.addCustomer(customer, wallMs),
-        customer: (id) => people.customer(id),
-        listSessions: (filter) => sessions.list(filter),
-      },
+      store: apiStore(people, sessions),
       logins: new TokenBuckets(config.limits.loginsPerMinutePerIp / 60, config.limits.loginsPerMinutePerIp),
       customerTokenMs: config.auth.customerTokenMs,
       agentTokenMs: config.auth.agentTokenMs,
@@ -326,7 +340,7 @@ async function listen(): Promise<void> {
     rejected: (code) => metrics.rejected.inc({ code }),
     crash: process.env['KEFU_TEST_HOOKS'] === '1' ? crashOnPurpose : undefined,
     worker: index,
-    cluster: clusterStatus,
+    cluster: () => statusAsks.ask(),
   });
   serve(
     app,
@@ -375,6 +389,9 @@ function closeSockets(): void {
   app = undefined;
 }
 
+/** What was committed in the last moment goes into the change feed; what does not, its shard's next owner finds. */
+const feedCloseMs = 500;
+
 function closeDoor(): void {
   if (listener !== undefined) uWS.us_listen_socket_close(listener);
   listener = undefined;
@@ -384,6 +401,7 @@ function closeDoor(): void {
 async function drain(deadlineMs: number): Promise<void> {
   closeDoor();
   await journal.close(deadlineMs);
+  await feed?.close(feedCloseMs);
   // Two turns of the event loop: one for the actors to hear of the last commit, one for the ports to take its acks.
   await new Promise<void>((resolve) => clock.after(10, resolve));
 }
@@ -413,17 +431,6 @@ process.on('uncaughtException', (error: Error) => {
 function forget(thread: ThreadId): void {
   for (const key of system.keysOf('session')) system.notify(sessionKind, key, { type: 'threadLost', thread });
   for (const key of system.keysOf('agent')) system.notify(agentKind, key, { type: 'threadLost', thread });
-}
-
-/** Asks for the cluster's status that wait for main's answer. */
-const statusAsks = new Map<number, (status: ClusterStatus) => void>();
-let statusNumber = 0;
-
-function clusterStatus(): Promise<ClusterStatus> {
-  statusNumber += 1;
-  const id = statusNumber;
-  send({ type: 'askStatus', id });
-  return new Promise((resolve) => statusAsks.set(id, resolve));
 }
 
 function lost(threads: readonly ThreadId[]): void {
@@ -463,8 +470,7 @@ parentPort!.on('message', (message: ToWorker) => {
     case 'drop':
       return keeper.drop(message.shards);
     case 'status':
-      statusAsks.get(message.id)?.(message.status);
-      return void statusAsks.delete(message.id);
+      return statusAsks.answer(message.id, message.status);
     case 'listen':
       listen().then(
         () => send({ type: 'listening' }),
@@ -485,15 +491,3 @@ parentPort!.on('message', (message: ToWorker) => {
 assert(parentPort, 'this file is started as a worker thread');
 router.setThreads(start.known);
 void journal.start().then(() => send({ type: 'ready' }));
-
-/**
- * Starts those actors of these shards that have something to do though nobody asks: queues with somebody waiting, and
- * agents that hold sessions but may never come back.
- */
-async function wake(opened: ReadonlySet<number>): Promise<void> {
-  const isHere = (key: string): boolean => opened.has(shardOf(key));
-  for (const group of await people.groups(10_000))
-    if (isHere(group)) system.ref(queueKind, group).tell({ type: 'tick' });
-  for (const agent of await sessions.holders())
-    if (isHere(agent)) system.ref(agentKind, agent).tell({ type: 'reconcile' });
-}

@@ -136,7 +136,12 @@ class AgentActor implements Actor<AgentMessage> {
         return;
       case 'promise':
         return this.#promise(message.session, reply);
-      case 'unreserve':
+      case 'unreserve': {
+        // The session refused; perhaps because it is this agent's already.
+        const slot = this.#reserved.get(message.session);
+        if (slot !== undefined) this.#look(message.session, slot);
+        return;
+      }
       case 'lapsed':
         if (this.#reserved.delete(message.session)) this.#report();
         return;
@@ -159,7 +164,6 @@ class AgentActor implements Actor<AgentMessage> {
       case 'reconcile':
         return this.#reconcile();
       case 'found':
-        this.#reconciling = false;
         for (const { session, seq } of message.lost)
           if ((this.#held.get(session) ?? 0) <= seq) this.#release(session, 'moved', seq);
         for (const { session, seq } of message.held) this.#hold(session, seq);
@@ -294,8 +298,11 @@ class AgentActor implements Actor<AgentMessage> {
       .ask<Holder>({ type: 'holder' }, askMs)
       .then((holder) => {
         // While the assignment is on its way to the database the session says so, and the slot stays taken.
-        if (holder.agent === this.#id || this.#reserved.get(session) !== slot) return;
-        system.notify(agentKind, this.#id, { type: 'lapsed', session });
+        if (this.#reserved.get(session) !== slot) return;
+        if (holder.agent !== this.#id) return system.notify(agentKind, this.#id, { type: 'lapsed', session });
+        // It took the slot, and its word was lost.
+        const held = [{ session, seq: holder.seq }];
+        system.notify(agentKind, this.#id, { type: 'found', held, lost: [] });
       })
       // No answer: the outcome stays unknown, and the next check asks again.
       .catch(() => undefined);
@@ -336,7 +343,10 @@ class AgentActor implements Actor<AgentMessage> {
     if (this.#reconciling) return;
     this.#reconciling = true;
     void this.#differences().then(
-      ({ held, lost }) => this.#context.system.notify(agentKind, this.#id, { type: 'found', held, lost }),
+      ({ held, lost }) => {
+        this.#reconciling = false;
+        this.#context.system.notify(agentKind, this.#id, { type: 'found', held, lost });
+      },
       () => {
         this.#reconciling = false;
       },

@@ -1,4 +1,5 @@
 import type { Reader } from './database.ts';
+import type { Item } from './journal-sql.ts';
 
 /** Where a shard's feed stands. */
 export interface FeedHead {
@@ -85,4 +86,27 @@ export class FeedLog {
         delete from feed f using locked l where f.shard = l.shard and f.position <= l.position`,
     );
   }
+}
+
+/** A committed event, as the feed takes it. */
+interface Committed {
+  readonly shard: number;
+  readonly position: number;
+  readonly session: string;
+  readonly seq: number;
+  readonly type: string;
+  readonly at: number;
+  readonly json: string;
+}
+
+/** The events of committed items in their order. */
+export function committedEvents(items: readonly Item[]): Committed[] {
+  const events: Committed[] = [];
+  for (const { request, shard, positions } of items)
+    for (const [index, { seq, type, at, json }] of request.events.entries()) {
+      const position = positions?.[index];
+      if (position !== undefined)
+        events.push({ shard, position, session: request.session, seq, type, at, json });
+    }
+  return events;
 }

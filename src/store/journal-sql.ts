@@ -14,8 +14,11 @@ export interface Item {
   readonly epoch: number;
   readonly addedMs: number;
   readonly bytes: number;
-  /** Each event's place in the change feed of its shard, rising; absent where there is no feed. */
-  readonly positions?: readonly number[] | undefined;
+  /**
+   * Each event's place in the change feed of its shard; absent where there is no feed. Given anew at each attempt, just
+   * before its statement, so that the order of a shard's positions is the order of its commits.
+   */
+  positions?: readonly number[] | undefined;
 }
 
 /** Never part of JSON text, where control characters are escaped. */

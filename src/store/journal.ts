@@ -32,6 +32,8 @@ export interface JournalOptions {
   readonly mayAct: () => boolean;
   /** Which of these terms the database still knows as the newest; absent on a node alone, where none can be newer. */
   readonly newest?: (terms: readonly Term[]) => Promise<ReadonlySet<number>>;
+  /** The change feed, if there is one: gives each event its place there, and is told what is in, in its order. */
+  readonly feed?: { nextPosition(shard: number): number; committed(items: readonly Item[]): void };
   /** A commit was refused by the fence: somebody else may have the shard. */
   readonly refused?: (shard: number, epoch: number) => void;
   readonly settle: (session: string, outcome: Outcome) => void;
@@ -258,7 +260,10 @@ export class PostgresJournal implements Journal {
   }
 
   async #commit(items: readonly Item[]): Promise<Set<string>> {
-    const statement = statementFor(items, this.#writer);
+    const { feed } = this.#options;
+    if (feed !== undefined)
+      for (const item of items) item.positions = item.request.events.map(() => feed.nextPosition(item.shard));
+    const statement = statementFor(items, this.#writer, feed !== undefined);
     const rows = await this.#sql!.unsafe<{ held: string; bad?: string }[]>(statement.text, statement.params, {
       prepare: true,
     });
@@ -291,6 +296,7 @@ export class PostgresJournal implements Journal {
   }
 
   #committed(items: readonly Item[]): void {
+    this.#options.feed?.committed(items);
     const sessions = new Map<string, { instance: number; count: number }>();
     for (const { request } of items) {
       const sum = sessions.get(request.session);

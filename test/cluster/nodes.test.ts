@@ -1,3 +1,4 @@
+import { headers as natsHeaders } from '@nats-io/nats-core';
 import t from 'tap';
 import { Client, http, login, visitor, type Frame } from '../support/client.ts';
 import { TestCluster } from '../support/cluster.ts';
@@ -59,7 +60,7 @@ class Talker {
   }
 
   /** Undefined: no answer, and another connection to another node is made next. */
-  async #say(id: string): Promise<Frame | undefined> {
+  async #say(id: string): Promise<Frame> {
     const client = this.#client ?? (await this.#connect());
     if (client === undefined) return undefined;
     const answer = client.next((frame) => frame.ref === id, 1_000).catch(() => undefined);
@@ -161,6 +162,35 @@ t.test('three nodes serve as one, whatever becomes of one of them', async (t) =>
     const assigned = await agent.seen((frame) => frame.t === 'assigned');
     t.match(await agent.say(assigned.session.id as string, 'a1'), { t: 'ack' });
     agent.close();
+  });
+
+  await t.test('other programs hear of it over NATS, and can ask', async (t) => {
+    const link = await cluster.nats.connect({ cluster: 'kefu' });
+    const { client } = link;
+    const heard = new Set<string>();
+    client.subscribe('kefu.events.message', {
+      callback: (_error, message) => {
+        const { data } = message.json<{ data: { session: string; id: string } }>();
+        heard.add(`${data.session} ${data.id}`);
+      },
+    });
+    await client.flush();
+    const first = talkers[0]!;
+    const mark = `m${first.acked.size + 5}`;
+    await until(
+      'the event is in the feed',
+      () => Promise.resolve(heard.has(`${first.session} ${mark}`)),
+      10_000,
+    );
+    const { token } = await login(nodes[0]!, 'agent1');
+    const ask = JSON.stringify({ limit: 3 });
+    const headers = natsHeaders();
+    headers.set('Authorization', `Bearer ${token}`);
+    const answer = await client.request('kefu.api.sessions.list', ask, { headers, timeout: 5_000 });
+    t.match(answer.json(), { data: Array });
+    const info = await client.request('$SRV.INFO.kefu', '', { timeout: 2_000 });
+    t.match(info.json(), { name: 'kefu' });
+    await link.close();
   });
 
   await t.test('a node that is drained hands its shards over in an instant', async (t) => {

@@ -220,7 +220,7 @@ t.test('from commit to consumer it takes milliseconds', async (t) => {
   const tookMs: number[] = [];
   reader.client.subscribe(`${names.events}.*`, {
     callback: (_error, message) => {
-      tookMs.push(Date.now() - (message.json() as { data: { sent: number } }).data.sent);
+      tookMs.push(Date.now() - message.json<{ data: { sent: number } }>().data.sent);
     },
   });
   await reader.client.flush();

@@ -53,7 +53,7 @@ function world(requests: Partial<Requests> = {}, limit = 0) {
     requests: {
       who: (identity) => Promise.resolve(actors.get(identity.id)!),
       view: note('view', view) as unknown as Requests['view'],
-      say: note('say', { seq: 4, at: 0, repeat: false }) as unknown as Requests['say'],
+      say: note('say', { seq: 4, at: 0, repeat: false }),
       close: note('close', view) as unknown as Requests['close'],
       transfer: note('transfer', view) as unknown as Requests['transfer'],
       ...requests,
@@ -96,7 +96,7 @@ t.test('each request does what its HTTP route does', async (t) => {
 
 t.test('a repeat is told', async (t) => {
   const { ask } = world({
-    say: () => Promise.resolve({ seq: 4, at: 0, repeat: true }) as ReturnType<Requests['say']>,
+    say: () => Promise.resolve({ seq: 4, at: 0, repeat: true }),
   });
   t.match((await ask('say', { session, id: 'a', body: 'hi' }))!.body, { repeat: true });
 });

@@ -1,0 +1,69 @@
+import type { System } from './actors/engine/types.ts';
+import { agentKind, queueKind } from './actors/messages.ts';
+import { shardOf } from './core/ids.ts';
+import type { ApiOptions } from './net/api.ts';
+import type { ClusterStatus } from './protocol/cluster-status.ts';
+import type { People } from './store/people.ts';
+import type { SessionIndex } from './store/session-index.ts';
+
+/** Parts of a worker thread that need no more of it than they are given. */
+
+/** Limits are written with 0 for none. */
+export function orUnlimited(limit: number): number {
+  return limit === 0 ? Number.POSITIVE_INFINITY : limit;
+}
+
+/** What the API needs of the tables. */
+export function apiStore(people: People, sessions: SessionIndex): ApiOptions['store'] {
+  return {
+    byEmail: (email) => people.byEmail(email),
+    agentProfiles: (group, limit) => people.profiles(group, limit),
+    addAgent: (agent) => people.addAgent(agent),
+    addGroup: (name) => people.addGroup(name),
+    groupExists: (name) => people.groupExists(name),
+    groups: (limit) => people.groups(limit),
+    addCustomer: (customer, wallMs) => people.addCustomer(customer, wallMs),
+    customer: (id) => people.customer(id),
+    listSessions: (filter) => sessions.list(filter),
+  };
+}
+
+/**
+ * Starts those actors of these shards that have something to do though nobody asks: queues with somebody waiting, and
+ * agents that hold sessions but may never come back.
+ */
+export async function wake(
+  opened: ReadonlySet<number>,
+  system: System,
+  people: People,
+  sessions: SessionIndex,
+): Promise<void> {
+  const isHere = (key: string): boolean => opened.has(shardOf(key));
+  for (const group of await people.groups(10_000))
+    if (isHere(group)) system.ref(queueKind, group).tell({ type: 'tick' });
+  for (const agent of await sessions.holders())
+    if (isHere(agent)) system.ref(agentKind, agent).tell({ type: 'reconcile' });
+}
+
+/** Questions to the main thread, which alone knows the cluster. */
+export class StatusAsks {
+  readonly #send: (id: number) => void;
+  readonly #waiting = new Map<number, (status: ClusterStatus) => void>();
+  #number = 0;
+
+  constructor(send: (id: number) => void) {
+    this.#send = send;
+  }
+
+  ask(): Promise<ClusterStatus> {
+    this.#number += 1;
+    const id = this.#number;
+    this.#send(id);
+    return new Promise((resolve) => this.#waiting.set(id, resolve));
+  }
+
+  answer(id: number, status: ClusterStatus): void {
+    this.#waiting.get(id)?.(status);
+    this.#waiting.delete(id);
+  }
+}
