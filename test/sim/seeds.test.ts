@@ -5,7 +5,7 @@ import { runScenario, scenarioOf } from './scenario.ts';
 import { simulated } from './time.ts';
 
 /** Runs that once found a bug: what it was, and the command's arguments. */
-const found: readonly (readonly [bug: string, seed: number, faults: string])[] = [
+const found: readonly (readonly [bug: string, seed: number, faults: string, watchers?: number])[] = [
   [
     'an `open` that came late beside the one that took its place gave a customer two sessions',
     122,
@@ -42,14 +42,49 @@ const found: readonly (readonly [bug: string, seed: number, faults: string])[] =
     1645,
     'clog:26:1:0:2212,threadCrash:922:3:1:179,noLeader:8425:1:3:1593,leave:8523:3:4:513,clog:12163:1:2:967',
   ],
+  [
+    'after a pause with something queued the journal refused for ever',
+    500482,
+    'clog:1172:2:2:1607,sleep:2970:4:0:1641,disconnect:3325:2:4:2861,sleep:5664:3:0:1606,cut:5755:1:4:1508',
+  ],
+  ['a queue that missed an agent’s report never asked it again', 501305, 'cut:3079:4:3:1714'],
+  [
+    'a take on a connection that was dead was repeated there for ever',
+    900001,
+    'hang:210:3:1:2280,databaseHalfOpen:5923:0:4:8764,databaseHalfOpen:6285:0:0:782',
+  ],
+  [
+    'a session said whose it is by a transfer that was not committed',
+    67,
+    'databaseHang:741:4:4:58,sleep:2615:1:3:248,wipe:3354:0:3:1097,clog:4549:1:0:1660,databaseCrash:4570:4:1:3018',
+  ],
+  [
+    'the loser of a claim that two had won took the writer of the other’s shard',
+    3001004,
+    'wallJump:490:3:2:1513,databaseHang:1072:2:2:8476,disconnect:1343:1:4:7889,wallJump:4893:1:2:3521,databaseHang:7861:3:2:2715,wipe:8052:3:2:274',
+  ],
+  [
+    'an owner that was overtaken told a device to begin anew',
+    91,
+    'island:619:4:0:1121,wallJump:1375:1:4:702,clog:5552:4:3:11092,cut:6762:0:2:984,leave:6863:4:4:2199',
+    3,
+  ],
+  ['a lost last event was never found', 259, 'hang:4745:0:2:1421,leave:7985:0:2:1358,cut:10994:4:2:1408', 2],
+  ['`unreserve` freed the slot of a session that was the agent’s own', 5000440, '', 1],
+  ['a lost page left a device behind for ever', 6000462, 'wallJump:1956:2:4:206', 3],
+  [
+    'an evicted actor went on under the next epoch of its thread',
+    7000206,
+    'cut:1732:3:2:2432,clog:4620:2:0:2578,hang:4794:3:0:7426,databaseHang:6149:4:2:670,databaseCrash:6240:0:0:1272',
+    3,
+  ],
 ];
 
-for (const [bug, seed, faults] of found)
+for (const [bug, seed, faults, watchers = 0] of found)
   t.test(`${bug} (seed ${seed})`, async (t) => {
-    const schedule = faults.split(',').map(parseFault);
+    const schedule = faults === '' ? [] : faults.split(',').map(parseFault);
     const scenario = scenarioOf(seed);
-    // They were found before there were any.
-    const settings = { ...scenario.settings, watchers: 0 };
+    const settings = { ...scenario.settings, watchers };
     const outcome = await simulated(() => runScenario({ ...scenario, settings, faults: schedule }));
     t.same(news(outcome.failures), []);
   });

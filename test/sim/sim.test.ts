@@ -40,7 +40,7 @@ t.test(
         const failures = news(outcome.failures);
         if (failures.length > 0) throw new Error(`${failures.join('\n')}\n${command(scenario)}`);
       }),
-      { numRuns: runs, interruptAfterTimeLimit: 200_000, markInterruptAsFailure: false },
+      { numRuns: runs, interruptAfterTimeLimit: 150_000, markInterruptAsFailure: false },
     );
     const minutes = (performance.now() - startMs) / 60_000;
     t.comment(

@@ -160,6 +160,7 @@ function take(database: SimDatabase, params: Params, rules: Rules, text: string)
 
 function takeWriter(database: SimDatabase, params: Params, _rules: Rules, text: string): Statement {
   const growing = text.includes('s.writer < $3 collate "C"');
+  const owner = text.includes('s.owner = $4') ? params[3] : undefined;
   const [shards, terms] = [numbers(params[0]), numbers(params[1])];
   const writer = params[2] as string;
   return {
@@ -168,6 +169,7 @@ function takeWriter(database: SimDatabase, params: Params, _rules: Rules, text: 
     run: () => {
       const mine = shards.filter((id, index) => {
         const row = database.shards[id]!;
+        if (owner !== undefined && row.owner !== owner) return false;
         return row.epoch === terms[index] && (!growing || row.writer < writer);
       });
       return {
