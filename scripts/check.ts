@@ -9,7 +9,11 @@ const env = { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH'] ?? 
 const checks: readonly (readonly [name: string, command: string, args: readonly string[]])[] = [
   ['types', 'tsc', ['--noEmit']],
   ['types of the pages', 'tsc', ['--noEmit', '-p', 'web/tsconfig.json']],
-  ['lint', 'oxlint', ['--type-aware', '--deny-warnings', 'src', 'test', 'bench', 'scripts', 'web']],
+  [
+    'lint',
+    'oxlint',
+    ['--type-aware', '--deny-warnings', 'src', 'test', 'bench', 'scripts', 'examples', 'web'],
+  ],
   ['house rules', process.execPath, ['scripts/tidy/index.ts']],
   ['format', 'prettier', ['--check', '--cache', '--log-level', 'warn', '.']],
   ['dead code', 'knip', []],

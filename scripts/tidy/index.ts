@@ -18,7 +18,7 @@ function* filesBelow(folder: string): Generator<string> {
 }
 
 const all = [...filesBelow('')].map((path) => ({ path, text: readFileSync(join(root, path), 'utf8') }));
-const code = all.filter((file) => /^(?:src|web|test|bench|scripts)\/.*\.tsx?$/.test(file.path));
+const code = all.filter((file) => /^(?:src|web|test|bench|scripts|examples)\/.*\.tsx?$/.test(file.path));
 const rest = all.filter((file) => !code.includes(file));
 /** They hold what they look for. */
 const own = /^(?:scripts\/tidy|test\/scripts)\//;
