@@ -19,6 +19,8 @@ export class Client {
   /** The last seq of each session, as a client that resumes would keep it. */
   readonly lastSeq: Record<string, number> = {};
   closed: { code: number; reason: string } | undefined;
+  /** Told of each frame after it was checked. */
+  onFrame: (frame: Frame) => void = () => undefined;
   readonly #ws: WebSocket;
   readonly #encoding: Encoding;
   #waiters: { test: (frame: Frame) => boolean; found: (frame: Frame) => void }[] = [];
@@ -132,6 +134,7 @@ export class Client {
   #receive(frame: Frame): void {
     this.frames.push(frame);
     this.#check(frame);
+    this.onFrame(frame);
     const fit = this.#waiters.filter((waiter) => waiter.test(frame));
     this.#waiters = this.#waiters.filter((waiter) => !fit.includes(waiter));
     for (const waiter of fit) waiter.found(frame);

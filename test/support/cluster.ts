@@ -30,7 +30,7 @@ export class TestCluster {
 
   static async start(options: ClusterOptions = {}): Promise<TestCluster> {
     const [nats, postgres] = await Promise.all([
-      NatsServers.start({ count: options.natsServers ?? 1 }),
+      NatsServers.start({ count: options.natsServers ?? 1, advertise: options.natsUrl === undefined }),
       startSharedPostgres(),
     ]);
     const cluster = new TestCluster(nats, postgres, options);
@@ -58,7 +58,7 @@ export class TestCluster {
         '--nats',
         (this.#options.natsUrl?.(index, this.nats) ?? this.nats.urls).join(','),
         '--postgres',
-        this.postgresUrl,
+        this.#options.postgresUrl?.(index, this.postgresDir) ?? this.postgresUrl,
         '--workers',
         String(this.#options.workers ?? 1),
         ...(more.args ?? []),
@@ -85,6 +85,8 @@ export interface ClusterOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Where each node finds NATS: all servers, unless a proxy stands between. */
   readonly natsUrl?: (index: number, nats: NatsServers) => readonly string[];
+  /** Where each node finds PostgreSQL, whose data are in this folder: its socket, unless a proxy stands between. */
+  readonly postgresUrl?: (index: number, dir: string) => string;
 }
 
 async function startSharedPostgres(): Promise<{ url: string; dir: string; stop: () => Promise<void> }> {

@@ -44,6 +44,8 @@ export interface NatsServersOptions {
   readonly count?: 1 | 3;
   /** More of nats-server's configuration: `authorization { … }`, `tls { … }`. JetStream's readiness is not waited for. */
   readonly more?: string;
+  /** False: clients are told of no other servers, so that they stay behind the proxies they were given. Default true. */
+  readonly advertise?: boolean;
 }
 
 /** Real nats-servers with JetStream, for one test file; they die with its process. */
@@ -58,7 +60,11 @@ export class NatsServers {
     this.#isOpen = isOpen;
   }
 
-  static async start({ count = 1, more = '' }: NatsServersOptions = {}): Promise<NatsServers> {
+  static async start({
+    count = 1,
+    more = '',
+    advertise = true,
+  }: NatsServersOptions = {}): Promise<NatsServers> {
     const folder = await mkdtemp(join(tmpdir(), 'kefu-nats-'));
     const ports = await Promise.all(Array.from({ length: 2 * count }, () => freePort()));
     const routes = ports.slice(count).map((port) => `nats://127.0.0.1:${port}`);
@@ -67,7 +73,7 @@ export class NatsServers {
       const name = `n${index}`;
       const storeDir = join(folder, name);
       const config = join(folder, `${name}.conf`);
-      const cluster = `cluster { name: test, listen: "127.0.0.1:${ports[count + index]!}", routes: [${routes.join(', ')}] }`;
+      const cluster = `cluster { name: test, listen: "127.0.0.1:${ports[count + index]!}", routes: [${routes.join(', ')}], no_advertise: ${!advertise} }`;
       const lines = [
         `server_name: ${name}`,
         `listen: "127.0.0.1:${ports[index]!}"`,
