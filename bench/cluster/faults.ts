@@ -137,7 +137,7 @@ export async function kill(
   for (let round = 0; round < plan.rounds; round += 1) {
     const index = round % cluster.nodes.length;
     await helper.ask({ do: 'ports', ports: portsOf(cluster) });
-    await helper.ask({ do: 'talk', everyMs: plan.killEveryMs });
+    await helper.ask({ do: 'talk', everyMs: plan.calmEveryMs });
     const leader = withNats ? await cluster.nats.leaderOf(leaseStream) : 0;
     kills.push(
       await watch(cluster, talkers, plan, index, async () => {

@@ -25,7 +25,7 @@ export async function feed(cluster: TestCluster, { helper }: Talkers, plan: Plan
   const rounds: Fed[] = [];
   for (let round = 0; round < plan.rounds; round += 1) {
     await helper.ask({ do: 'consume', nats: cluster.nats.options(), stream: feedStream });
-    await helper.ask({ do: 'talk', everyMs: plan.drainEveryMs });
+    await helper.ask({ do: 'talk', everyMs: plan.calmEveryMs });
     await new Promise((resolve) => setTimeout(resolve, plan.talkMs));
     await helper.ask({ do: 'rest' });
     rounds.push(await helper.ask<Fed>({ do: 'fed' }));

@@ -11,9 +11,9 @@ export interface Plan {
   readonly idleMs: number;
   /** Pairs of a customer and an agent whose sessions are watched while nodes are drained and killed. */
   readonly watched: number;
-  /** Each watched customer says something so often while a node is drained, and while one is killed. */
+  /** Each watched customer says something so often while a node is drained; and while one is killed, or the feed is read. */
   readonly drainEveryMs: number;
-  readonly killEveryMs: number;
+  readonly calmEveryMs: number;
   /** Of usual talk before and after a fault, and for the feed. */
   readonly talkMs: number;
   /** Of the closed loop. */
@@ -46,8 +46,8 @@ const whole: Plan = {
   askMs: 2000,
   idleMs: 30_000,
   watched: 90,
-  drainEveryMs: 25,
-  killEveryMs: 100,
+  drainEveryMs: 50,
+  calmEveryMs: 100,
   talkMs: 2000,
   pairs: 120,
   inFlight: 4,
