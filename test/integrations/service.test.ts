@@ -231,3 +231,29 @@ t.test('it serves again after NATS was away', async (t) => {
   );
   t.match((await ask(subject('get'), {})).json(), { name: 'get' });
 });
+
+t.test('where it may not listen it says so, and the rest goes on', async (t) => {
+  const user = `{ user: kefu, password: k, permissions: { publish: ">", subscribe: { deny: ["$SRV.>", "*.*.api.sessions.list"] } } }`;
+  const guarded = await NatsServers.start({ more: `authorization { users = [ ${user} ] }` });
+  const login = { user: 'kefu', password: 'k' };
+  const [link, other] = [await guarded.connect(login), await guarded.connect(login)];
+  t.teardown(async () => {
+    await Promise.all([link.close(), other.close()]);
+    await guarded.stop();
+  });
+  const logged: string[] = [];
+  const service = startService({
+    client: link.client,
+    clock: realClock,
+    cluster: 'guarded',
+    version: '1.2.3',
+    handle: echo,
+    log: (_level, text) => logged.push(text),
+  });
+  await until('it is told', () => logged.length === 10);
+  t.match(logged[0], 'can’t listen to $SRV.PING of NATS; it is tried again');
+  const answer = await other.client.request('kefu.guarded.api.sessions.get', '{}', { timeout: 5000 });
+  t.match(answer.json(), { name: 'get' });
+  t.ok(link.connected);
+  await service.stop(1000);
+});

@@ -3,9 +3,11 @@ import { messageEvent } from '../../src/actors/session-events.ts';
 import { IdSource, shardOf } from '../../src/core/ids.ts';
 import { realChance, realClock } from '../../src/core/real-clock.ts';
 import type { SessionState } from '../../src/rules/session.ts';
-import { Reader } from '../../src/store/database.ts';
-import { FeedLog } from '../../src/store/feed-log.ts';
+import { openPool, Reader } from '../../src/store/database.ts';
+import { committedEvents, FeedLog } from '../../src/store/feed-log.ts';
+import { PostgresJournal } from '../../src/store/journal.ts';
 import { statementFor, type Item } from '../../src/store/journal-sql.ts';
+import { until } from '../support/nats.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 
 const ids = new IdSource(realClock, realChance);
@@ -18,7 +20,7 @@ t.before(async () => {
   log = new FeedLog(new Reader(pg.sql, realClock, 5000));
 });
 t.beforeEach(async () => {
-  await pg.sql`update shards set epoch = 1, writer = 'w'`;
+  await pg.sql`update shards set epoch = 1, owner = 'me', writer = 'w'`;
   await pg.sql`delete from feed`;
   await pg.sql`update feed_cursors set position = 0`;
 });
@@ -212,4 +214,61 @@ t.test('two owners that move the same cursors at once don’t hinder each other'
     ]);
   t.same(await fed(), []);
   t.ok((await log.heads(shards)).every(({ cursor }) => cursor === 3));
+});
+
+/** Sessions of one shard. */
+function neighbours(count: number): string[] {
+  const found = [ids.next()];
+  while (found.length < count) {
+    const id = ids.next();
+    if (shardOf(id) === shardOf(found[0]!)) found.push(id);
+  }
+  return found;
+}
+
+t.test('a batch that is split is told in the order in which it went in', async (t) => {
+  const sessions = neighbours(7);
+  const shard = shardOf(sessions[0]!);
+  // The primary key refuses a seq that is there already: the batch is halved until this one is alone.
+  await pg.sql`insert into events values (${sessions[3]!}::uuid, 1, '{}')`;
+  let position = 0;
+  let settled = 0;
+  const told: { position: number; session: string; seq: number }[] = [];
+  const journal = new PostgresJournal({
+    clock: realClock,
+    connect: () => openPool(pg.address, 'journal', 1, 10_000),
+    newWriter: () => `x ${ids.next()}`,
+    epochOf: () => 1,
+    ownShards: () => [shard],
+    owner: 'me',
+    mayAct: () => true,
+    feed: {
+      nextPosition: () => (position += 1),
+      committed: (items) => told.push(...committedEvents(items)),
+    },
+    settle: () => (settled += 1),
+    log: () => undefined,
+    limits: { batchEvents: 100, queueEvents: 1000, commitWaitMs: 5000 },
+  });
+  await journal.start();
+  // Interleaved, so that both halves have early and late ones.
+  for (const seq of [1, 2]) for (const session of sessions) journal.append(item(session, seq, [0]).request);
+  await until('all are settled', () => told.length === 12 && settled >= 7);
+  await journal.close(1000);
+  const places = told.map((event) => event.position);
+  t.same(
+    places,
+    places.toSorted((a, b) => a - b),
+    'what is told rises',
+  );
+  t.same(
+    (await log.pending(shard, 0, 100)).map(({ position: at, session, seq }) => ({
+      position: at,
+      session,
+      seq,
+    })),
+    told.map(({ position: at, session, seq }) => ({ position: at, session, seq })),
+    'and is what the table has',
+  );
+  t.notOk(told.some(({ session }) => session === sessions[3]));
 });
