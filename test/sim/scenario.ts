@@ -41,7 +41,8 @@ export function runScenario(scenario: Scenario, hooks: Hooks = {}, verbose = fal
   const isWell = (): boolean => ledger.failures.length === 0;
   cluster.time.run(bootMs);
   cluster.begin();
-  for (const fault of faults) time.after(fault.atMs, () => cluster.inject(fault));
+  // What would come after the end of the faults does not come.
+  for (const fault of faults) if (fault.atMs < lengthMs) time.after(fault.atMs, () => cluster.inject(fault));
   for (let ms = 0; ms < lengthMs && isWell(); ms += healStepMs) time.run(healStepMs);
   cluster.heal();
   const startMs = time.sinceMs;

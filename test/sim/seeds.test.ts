@@ -78,6 +78,12 @@ const found: readonly (readonly [bug: string, seed: number, faults: string, watc
     'cut:1732:3:2:2432,clog:4620:2:0:2578,hang:4794:3:0:7426,databaseHang:6149:4:2:670,databaseCrash:6240:0:0:1272',
     3,
   ],
+  [
+    'terms that were never taken in the database hid the owner of an older one',
+    587021150,
+    'leave:311:2:0:1,cut:416:4:0:591,databaseCrash:0:0:0:6783',
+    3,
+  ],
 ];
 
 for (const [bug, seed, faults, watchers = 0] of found)
