@@ -82,7 +82,7 @@ const found: readonly (readonly [bug: string, seed: number, faults: string, watc
     'terms that were never taken in the database hid the owner of an older one',
     587021150,
     'leave:311:2:0:1,cut:416:4:0:591,databaseCrash:0:0:0:6783',
-    3,
+    2,
   ],
 ];
 
