@@ -37,7 +37,7 @@ class Owner {
       newWriter: () => `${this.name} ${ids.next()}`,
       epochOf: (shard) => epochs.get(shard) ?? 0,
       ownShards: () => [...epochs.keys()],
-      owner: this.name,
+      owner: 'test',
       mayAct: () => true,
       settle: (session, outcome) => this.#settle(session, outcome),
       log: () => undefined,
@@ -104,11 +104,11 @@ async function until(what: string, condition: () => boolean, deadlineMs = 10_000
   }
 }
 
-async function takeAll(sessions: readonly string[], owner: string): Promise<Map<number, number>> {
+async function takeAll(sessions: readonly string[]): Promise<Map<number, number>> {
   const shards = [...new Set(sessions.map(shardOf))];
   const rows = await pg.sql.unsafe<{ id: number; epoch: number }[]>(
     `update shards set epoch = epoch + 1, owner = $2 where id = any($1::text::int[]) returning id, epoch`,
-    [`{${shards.join(',')}}`, owner],
+    [`{${shards.join(',')}}`, 'test'],
   );
   return new Map(rows.map((row) => [row.id, row.epoch]));
 }
@@ -151,7 +151,7 @@ t.teardown(async () => {
 
 t.test('appends of one turn go into one transaction, and come back in order', async (t) => {
   const sessions = Array.from({ length: 20 }, () => ids.next());
-  const owner = new Owner(await takeAll(sessions, 'a'));
+  const owner = new Owner(await takeAll(sessions));
   await owner.journal.start();
   for (const session of sessions) await owner.load(session);
   for (let round = 0; round < 4; round += 1) for (const session of sessions) owner.say(session);
@@ -167,12 +167,12 @@ t.test('appends of one turn go into one transaction, and come back in order', as
 
 t.test('an owner of an old epoch is refused, and the new one sees all that was acked', async (t) => {
   const sessions = Array.from({ length: 8 }, () => ids.next());
-  const old = new Owner(await takeAll(sessions, 'old'));
+  const old = new Owner(await takeAll(sessions));
   await old.journal.start();
   for (const session of sessions) await old.load(session);
   const first = sessions.map((session) => old.say(session)!);
   await until('the first commit', () => old.acked.length === 8);
-  const owner = new Owner(await takeAll(sessions, 'new'));
+  const owner = new Owner(await takeAll(sessions));
   await owner.journal.start();
   for (const session of sessions) await owner.load(session);
   for (const session of sessions) old.say(session);
@@ -191,7 +191,7 @@ t.test('an owner of an old epoch is refused, and the new one sees all that was a
 
 t.test('a promise of a shard that has moved refuses the assignment, not the neighbours', async (t) => {
   const [session, other, agent] = [ids.next(), ids.next(), ids.next()];
-  const epochs = await takeAll([session, other, agent], 'a');
+  const epochs = await takeAll([session, other, agent]);
   const owner = new Owner(epochs);
   await owner.journal.start();
   await owner.load(session);
@@ -212,7 +212,7 @@ t.test('a promise of a shard that has moved refuses the assignment, not the neig
 
 t.test('a full queue takes nothing more', async (t) => {
   const session = ids.next();
-  const owner = new Owner(await takeAll([session], 'a'), { queueEvents: 10 });
+  const owner = new Owner(await takeAll([session]), { queueEvents: 10 });
   await owner.load(session);
   const taken = Array.from({ length: 15 }, () => owner.say(session)).filter((id) => id !== undefined);
   t.equal(taken.length, 10);
@@ -223,7 +223,7 @@ t.test('a full queue takes nothing more', async (t) => {
 
 t.test('an event that PostgreSQL refuses fails alone', async (t) => {
   const sessions = [ids.next(), ids.next(), ids.next()];
-  const owner = new Owner(await takeAll(sessions, 'a'));
+  const owner = new Owner(await takeAll(sessions));
   for (const session of sessions) await owner.load(session);
   // The primary key refuses a seq that is there already.
   await pg.sql`insert into events values (${sessions[1]!}::uuid, 1, '{}')`;
@@ -237,7 +237,7 @@ t.test('an event that PostgreSQL refuses fails alone', async (t) => {
 
 t.test('a commit whose answer is lost is looked up, and acked once', async (t) => {
   const sessions = [ids.next(), ids.next()];
-  const owner = new Owner(await takeAll(sessions, 'a'));
+  const owner = new Owner(await takeAll(sessions));
   await owner.journal.start();
   for (const session of sessions) await owner.load(session);
   for (const session of sessions) owner.say(session);
@@ -260,10 +260,10 @@ t.test('a commit whose answer is lost is looked up, and acked once', async (t) =
 
 t.test('a commit whose answer is lost is not acked for a new owner’s event in its place', async (t) => {
   const session = ids.next();
-  const old = new Owner(await takeAll([session], 'old'));
+  const old = new Owner(await takeAll([session]));
   await old.journal.start();
   await old.load(session);
-  const owner = new Owner(await takeAll([session], 'new'));
+  const owner = new Owner(await takeAll([session]));
   await owner.journal.start();
   await owner.load(session);
   const id = owner.say(session);
@@ -285,7 +285,7 @@ t.test('a commit whose answer is lost is not acked for a new owner’s event in 
 
 t.test('a new owner waits for the old one’s transaction, and sees what it wrote', async (t) => {
   const session = ids.next();
-  const old = new Owner(await takeAll([session], 'old'));
+  const old = new Owner(await takeAll([session]));
   await old.journal.start();
   await old.load(session);
   // Somebody holds the row’s place, so that the old owner’s transaction stops half way, with its fence held.
@@ -301,7 +301,7 @@ t.test('a new owner waits for the old one’s transaction, and sees what it wrot
   const end = realClock.nowMs() + 5000;
   while (!(await waits('added as')) && realClock.nowMs() < end);
   let seen: string[] | undefined;
-  const taking = takeAll([session], 'new').then(async () => {
+  const taking = takeAll([session]).then(async () => {
     seen = (await stored(session)).map((row) => row.id);
   });
   while (!(await waits('set epoch')) && seen === undefined && realClock.nowMs() < end);
@@ -348,7 +348,7 @@ t.test(
         const sessions = Array.from({ length: sessionsCount }, () => ids.next());
         const owners: Owner[] = [];
         const begin = async (): Promise<Owner> => {
-          const owner = new Owner(await takeAll(sessions, 'fuzz'));
+          const owner = new Owner(await takeAll(sessions));
           owners.push(owner);
           await owner.journal.start();
           for (const id of sessions) await owner.load(id);
