@@ -99,7 +99,7 @@ export abstract class Person {
   }
 
   /** Undefined: no answer, or no connection any more. */
-  async ask(client: Client, frame: Frame): Promise<Frame | undefined> {
+  async ask(client: Client, frame: Frame): Promise<Frame> {
     const ref = this.out.token('r');
     const said = client.next((it) => it.ref === ref, silenceMs).catch(() => undefined);
     client.send({ ...frame, ref });
