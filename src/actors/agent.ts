@@ -10,6 +10,7 @@ import {
   type AgentProfile,
   type AgentStatus,
   type Connected,
+  type Fence,
   type GatewayMessage,
   type Holder,
   type Peer,
@@ -64,6 +65,7 @@ class AgentActor implements Actor<AgentMessage> {
   readonly #options: AgentOptions;
   readonly #context: Context<AgentMessage>;
   readonly #id: string;
+  #fence!: Fence;
   #profile: AgentProfile | undefined;
   /** Oldest first. */
   #peers: Peer[] = [];
@@ -90,6 +92,7 @@ class AgentActor implements Actor<AgentMessage> {
   }
 
   async load(): Promise<void> {
+    this.#fence = this.#options.journal.fenceOf(this.#id);
     this.#profile = await this.#options.directory.agent(this.#id);
     if (this.#profile === undefined) return;
     for (const session of await this.#options.sessions.heldBy(this.#id)) this.#held.set(session, undefined);
@@ -280,7 +283,7 @@ class AgentActor implements Actor<AgentMessage> {
       return;
     }
     this.#reserved.set(session, { deadlineMs: now + this.#options.reserveMs });
-    reply?.ok(this.#options.journal.fenceOf(this.#id));
+    reply?.ok(this.#fence);
   }
 
   /** Looks at the sessions whose reservations have lapsed. */

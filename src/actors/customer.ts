@@ -6,6 +6,7 @@ import {
   customerKind,
   sessionKind,
   type CustomerMessage,
+  type Fence,
   type Holder,
   type Opened,
   type OpenRequest,
@@ -39,6 +40,7 @@ class CustomerActor implements Actor<CustomerMessage> {
   #lastAgent: string | null = null;
   /** False while it is not known whether the last opening came to be. */
   #settled = true;
+  #fence!: Fence;
 
   constructor(options: CustomerOptions, context: Context<CustomerMessage>) {
     this.#options = options;
@@ -46,6 +48,8 @@ class CustomerActor implements Actor<CustomerMessage> {
   }
 
   async load(): Promise<void> {
+    // Once, before anything is read: an evicted actor must not go on under its thread's next epoch.
+    this.#fence = this.#options.journal.fenceOf(this.#context.key);
     const { open, lastAgent } = await this.#options.sessions.ofCustomer(this.#context.key);
     this.#open = open;
     this.#lastAgent = lastAgent;
@@ -108,7 +112,7 @@ class CustomerActor implements Actor<CustomerMessage> {
         subject: message.subject,
         attributes: message.attributes,
         lastAgent: this.#lastAgent,
-        fence: this.#options.journal.fenceOf(this.#context.key),
+        fence: this.#fence,
       },
       askMs,
     );

@@ -8,6 +8,11 @@ export interface AppendRequest {
   readonly session: string;
   /** Which life of the session's actor asks: one that crashed must not settle its successor's events. */
   readonly instance: number;
+  /**
+   * What `fenceOf` said of the session when the actor began to load it. One that was evicted with a handler in flight
+   * may go on when its thread has the shard again, beside its successor: it must not write under the new epoch.
+   */
+  readonly term: Fence;
   readonly events: readonly EventOut[];
   /** The state after the last of them; absent when only messages were added, which the sessions index does not show. */
   readonly state: SessionState | undefined;
@@ -21,9 +26,14 @@ export interface Journal {
    * in the order of the appends. False: not taken, nothing will happen (`unavailable`: the database is gone or the queue full).
    */
   append(request: AppendRequest): boolean;
-  /** Settles when no event of this session is on its way to the database; at once in the usual case. */
+  /**
+   * The session has heard that its events failed, and decides on what is committed again. Until then nothing of it is
+   * taken: what it decided meanwhile stands on events that will never be.
+   */
+  heard(session: string): void;
+  /** Settles when no event of this session is on its way to the database; at once in the usual case. For a new instance. */
   idle(session: string): Promise<void> | undefined;
-  /** The epoch under which this thread owns a shard. */
+  /** The epoch under which this thread owns a shard; asked for once, when an actor begins to load. */
   fenceOf(key: string): Fence;
   /**
    * Whether this thread owns the key now, so that what it knows is the newest: settles after a look at the database.

@@ -338,8 +338,10 @@ class QueueActor implements Actor<QueueMessage> {
     const stored = new Set<string>();
     for (const entry of entries) {
       stored.add(entry.session);
-      if (this.#list.get(entry.session) === undefined && this.#list.put(entry, now) !== undefined)
-        this.#changed();
+      const known = this.#list.get(entry.session);
+      // What came meanwhile is newer than what was read; what was there before may have missed a change.
+      const isNews = known === undefined || (known.addedMs < startedAt && !isSamePlace(known.entry, entry));
+      if (isNews && this.#list.put(entry, now) !== undefined) this.#changed();
       if (entry.target !== null && this.#agents.get(entry.target)?.online !== true)
         this.#retarget(entry.session);
     }
@@ -352,4 +354,8 @@ class QueueActor implements Actor<QueueMessage> {
     }
     this.#dispatch();
   }
+}
+
+function isSamePlace(a: WaitingEntry, b: WaitingEntry): boolean {
+  return a.target === b.target && a.priority === b.priority && a.since === b.since;
 }

@@ -92,6 +92,7 @@ class SessionActor implements Actor<SessionMessage> {
   readonly #heads: SessionHeads;
   #ids: MessageIds | undefined;
   readonly #passing: SessionPassing;
+  #term!: Fence;
 
   constructor(options: SessionOptions, context: Context<SessionMessage>) {
     this.#options = options;
@@ -104,6 +105,7 @@ class SessionActor implements Actor<SessionMessage> {
   }
 
   async load(): Promise<void> {
+    this.#term = this.#options.journal.fenceOf(this.#id);
     await this.#options.journal.idle(this.#id);
     this.#committed = await this.#options.sessions.load(this.#id);
     this.#state = this.#committed;
@@ -256,14 +258,7 @@ class SessionActor implements Actor<SessionMessage> {
     const seq = this.#state!.lastSeq + 1;
     const at = this.#context.clock.wallMs();
     const event = messageEvent(this.#id, seq, at, who.id, fromJson, id, body);
-    const taken = this.#options.journal.append({
-      session: this.#id,
-      instance: this.#instance,
-      events: [event],
-      state: undefined,
-      fence: undefined,
-    });
-    if (!taken) return this.#refuse(from, journalGone);
+    if (!this.#append([event], undefined, undefined)) return this.#refuse(from, journalGone);
     // One that was refused may be tried again, and again.
     if (this.#ids!.find(who.id, id)?.includes(seq) !== true) this.#ids!.add(who.id, id, seq);
     this.#state = { ...this.#state!, lastSeq: seq };
@@ -325,14 +320,8 @@ class SessionActor implements Actor<SessionMessage> {
         done: last ? (after) => this.#settled(before, after, body.type, reply) : undefined,
       });
     }
-    const taken = this.#options.journal.append({
-      session: this.#id,
-      instance: this.#instance,
-      events: entries.map((entry) => entry.event),
-      state,
-      fence: 'fence' in message ? message.fence : undefined,
-    });
-    if (!taken) {
+    const events = entries.map((entry) => entry.event);
+    if (!this.#append(events, state, 'fence' in message ? message.fence : undefined)) {
       reply?.fail(journalGone);
       return;
     }
@@ -352,7 +341,12 @@ class SessionActor implements Actor<SessionMessage> {
     afterCommit(this.#context.system, type, before, after);
   }
 
-  // ---- the journal's word
+  // ---- the journal, and its word
+
+  #append(events: readonly EventOut[], state: SessionState | undefined, fence: Fence | undefined): boolean {
+    const request = { session: this.#id, instance: this.#instance, term: this.#term, events, state, fence };
+    return this.#options.journal.append(request);
+  }
 
   #onCommitted(count: number): void {
     const done = this.#pending.splice(0, count);
@@ -380,6 +374,7 @@ class SessionActor implements Actor<SessionMessage> {
     const failed = this.#pending;
     this.#pending = [];
     this.#state = this.#committed;
+    this.#options.journal.heard(this.#id);
     for (const { requesters } of failed) for (const requester of requesters) this.#refuse(requester, why);
     for (const { after } of failed) for (const answer of after) answer(why);
     if (this.#state === undefined) this.#context.stop();

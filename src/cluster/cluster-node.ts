@@ -4,7 +4,7 @@ import { Claims } from './claims.ts';
 import { Lease } from './lease.ts';
 import { Members } from './members.ts';
 import type { Beat, Bus, Fences, Generation, LeaseStore, Member, ProcessId, Term, Workers } from './ports.ts';
-import { Placement } from './rendezvous.ts';
+import { leastLoaded, Placement } from './rendezvous.ts';
 import type { ShardMap } from './shard-map.ts';
 import { Stillness } from './stillness.ts';
 import type { ClusterStatus, ShardPhase } from '../protocol/cluster-status.ts';
@@ -222,9 +222,11 @@ export class ClusterNode {
     this.#nextLookMs = nowMs + lookMs;
     const { generation } = this.#lease;
     const before = new Map([...this.#mine].map(([shard, { epoch }]) => [shard, epoch]));
+    const nobodys = this.#where.nobodys;
     this.#options.fences.epochs().then(
       (epochs) => {
         this.#looking = false;
+        for (const [shard, epoch] of nobodys) this.#where.believe(shard, epoch, epochs[shard]!.epoch);
         if (generation !== this.#lease.generation) return;
         const taken = [...before].filter(([shard, epoch]) => epochs[shard]!.epoch > epoch);
         const still = taken.filter(([shard, epoch]) => this.#mine.get(shard)?.epoch === epoch);
@@ -301,6 +303,7 @@ export class ClusterNode {
       this.#beat();
     }
     this.#learn(beat);
+    if (this.#members.forgotUs(beat)) this.#options.workers.moved(this.#where.of(beat.process));
   }
 
   #learn(beat: Beat): void {
@@ -372,7 +375,7 @@ export class ClusterNode {
     if (!this.#draining) this.#claimDue(owners, now);
     const steady = now - this.#steadySinceMs >= steadyMs;
     if (!this.#draining && !steady) return;
-    let motion = this.#where.nobodys;
+    let motion = this.#where.nobodys.size;
     for (const mine of this.#mine.values()) if (mine.phase === 'releasing') motion += 1;
     const max = this.#draining ? drainMotionMax : motionMax;
     for (const [shard, mine] of this.#mine) {
@@ -489,12 +492,6 @@ export class ClusterNode {
     if (!this.#draining || this.#whenDrained === undefined) return;
     const nobodyElse = this.#owners().length === 0;
     // The others must have what we gave up before we are gone: what is held here for them goes on first.
-    if (nobodyElse || (this.#mine.size === 0 && this.#where.nobodys === 0)) this.#whenDrained();
+    if (nobodyElse || (this.#mine.size === 0 && this.#where.nobodys.size === 0)) this.#whenDrained();
   }
-}
-
-function leastLoaded(mine: Iterable<Mine>, workers: number): number {
-  const loads = new Array<number>(workers).fill(0);
-  for (const { worker } of mine) loads[worker]! += 1;
-  return loads.indexOf(Math.min(...loads));
 }

@@ -28,6 +28,8 @@ export class Members {
   readonly #options: MembersOptions;
   readonly #peers = new Map<ProcessId, Peer>();
   readonly #dead: Generation[] = [];
+  /** The last generation of ours that each of the others has given up. */
+  readonly #forgot = new Map<ProcessId, Generation>();
 
   constructor(options: MembersOptions) {
     this.#options = options;
@@ -83,6 +85,17 @@ export class Members {
     return true;
   }
 
+  /**
+   * News that this process gave an earlier generation of ours up, perhaps long after the others: it has forgotten then
+   * who follows something there from here.
+   */
+  forgotUs({ process, dead }: Beat): boolean {
+    const ours = dead.findLast((generation) => generation.startsWith(`${this.#options.self}.`));
+    if (ours === undefined || this.#forgot.get(process) === ours) return false;
+    this.#forgot.set(process, ours);
+    return true;
+  }
+
   /** A heartbeat that was read in the lease store: somebody whom we may never have heard. */
   readOf(member: Member, nowMs: number): void {
     if (member.process === this.#options.self || this.#dead.includes(member.generation)) return;
@@ -123,6 +136,7 @@ export class Members {
     const peer = this.#peers.get(process);
     if (peer === undefined) return undefined;
     this.#peers.delete(process);
+    this.#forgot.delete(process);
     this.#dead.push(peer.member.generation);
     if (this.#dead.length > deadMax) this.#dead.shift();
     return peer.member;

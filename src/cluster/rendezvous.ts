@@ -52,3 +52,10 @@ export class Placement {
     return this.#owners;
   }
 }
+
+/** The worker thread that has the fewest of a node's shards. */
+export function leastLoaded(mine: Iterable<{ readonly worker: number }>, workers: number): number {
+  const loads = new Array<number>(workers).fill(0);
+  for (const { worker } of mine) loads[worker]! += 1;
+  return loads.indexOf(Math.min(...loads));
+}

@@ -8,7 +8,7 @@ interface Place {
   /** undefined: nobody has it, as far as is known. */
   process: ProcessId | undefined;
   worker: number;
-  /** The newest that was heard of, whoever has it now. */
+  /** The newest that was heard of, whoever has it now; what is older is not believed. */
   epoch: number;
 }
 
@@ -50,10 +50,21 @@ export class Whereabouts {
     return shards;
   }
 
-  get nobodys(): number {
-    let count = 0;
-    for (const place of this.#places) if (place.process === undefined) count += 1;
-    return count;
+  /** The shards that nobody has, as far as is known, with the newest epoch that was heard of. */
+  get nobodys(): ReadonlyMap<number, number> {
+    const found = new Map<number, number>();
+    for (const [shard, place] of this.#places.entries())
+      if (place.process === undefined) found.set(shard, place.epoch);
+    return found;
+  }
+
+  /**
+   * The database knows `stored` as a shard's newest epoch, when `heard` was heard of and nobody had it: a claim that
+   * never came there binds nobody, and must not hide an older owner, who is the true one.
+   */
+  believe(shard: number, heard: number, stored: number): void {
+    const place = this.#places[shard]!;
+    if (place.process === undefined && place.epoch === heard && stored < heard) place.epoch = stored;
   }
 
   /** True when that is news. */

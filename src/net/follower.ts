@@ -161,7 +161,8 @@ export class Follower {
   tick(): void {
     this.drained();
     for (const sub of this.#subs.values()) {
-      if (!sub.retry) continue;
+      if (sub.asking) sub.askedTicks += 1;
+      if (!sub.retry && (!sub.asking || sub.askedTicks < answerTicks)) continue;
       sub.retry = false;
       this.#resubscribe(sub);
     }
@@ -281,6 +282,7 @@ export class Follower {
   #catchUp(sub: Subscription): void {
     if (sub.lastSeq >= sub.head || sub.asking || this.#behind) return;
     sub.asking = true;
+    sub.askedTicks = 0;
     if (this.#port.replay(sub.session, sub.lastSeq)) return;
     sub.asking = false;
     sub.retry = true;
@@ -290,6 +292,7 @@ export class Follower {
     // Before the first snapshot it is asked for again as it was.
     if (!sub.live && sub.ready === undefined) return;
     sub.asking = true;
+    sub.askedTicks = 0;
     if (this.#port.subscribe(sub.session, sub.live ? sub.lastSeq : sub.after)) return;
     if (sub.ready === undefined) sub.retry = true;
     else sub.ready(sessionBusy);
@@ -299,3 +302,5 @@ export class Follower {
 const sessionBusy = refusal('busy', 'the session is busy; try again', 500);
 /** Subscriptions without a snapshot in answer, after which a message is refused rather than said again. */
 const inVainMax = 8;
+/** What was asked for and has not come after so many ticks is asked for again. */
+const answerTicks = 5;

@@ -13,6 +13,8 @@ export class Subscription {
   head = 0;
   /** Asked for a snapshot or a page, which has not come yet. */
   asking = true;
+  /** Ticks since it was asked for: question and answer may be lost on their way. */
+  askedTicks = 0;
   /** The snapshot has come: events may be sent. */
   live = false;
   /** What to do with the snapshot. */

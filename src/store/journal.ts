@@ -81,6 +81,8 @@ export class PostgresJournal implements Journal {
   readonly #unsettledOf = new Int32Array(shardCount);
   readonly #idlers = new Map<string, (() => void)[]>();
   #confirming: { terms: Map<number, number>; look: Promise<ReadonlySet<number>> } | undefined;
+  /** Sessions that have yet to hear of a failure, with their shard's epoch: nothing more of theirs is taken. */
+  readonly #unheard = new Map<string, Fence>();
   /** Failures that must be told after the flight of the same session is settled. */
   #failAfterFlight: Item[] = [];
 
@@ -111,8 +113,9 @@ export class PostgresJournal implements Journal {
   append(request: AppendRequest): boolean {
     if (this.#refusing || this.#closed) return false;
     if (this.#queuedEvents + request.events.length > this.#options.limits.queueEvents) return false;
-    const { shard, epoch } = this.fenceOf(request.session);
-    if (epoch === 0 || !this.#options.mayAct()) return false;
+    const { shard, epoch } = request.term;
+    if (this.#unheard.has(request.session)) return false;
+    if (epoch === 0 || epoch !== this.#options.epochOf(shard) || !this.#options.mayAct()) return false;
     let bytes = 0;
     for (const event of request.events) bytes += event.json.length;
     this.#queue.push({ request, shard, epoch, addedMs: this.#options.clock.nowMs(), bytes });
@@ -181,7 +184,13 @@ export class PostgresJournal implements Journal {
     return new Set();
   }
 
+  heard(session: string): void {
+    this.#unheard.delete(session);
+  }
+
   idle(session: string): Promise<void> | undefined {
+    // Whom it was told to is no more.
+    this.#unheard.delete(session);
     if (!this.#unsettled.has(session)) return undefined;
     return new Promise((resolve) => {
       const waiting = this.#idlers.get(session);
@@ -317,6 +326,7 @@ export class PostgresJournal implements Journal {
       this.#queue = this.#queue.filter((item) => !sessions.has(item.request.session));
       for (const item of behind) this.#queuedEvents -= item.request.events.length;
     }
+    for (const { request } of items) this.#unheard.set(request.session, request.term);
     for (const [session, instance] of sessions)
       this.#options.settle(session, { type: 'failed', instance, refusal: why });
     for (const item of [...items, ...behind]) this.#settled(item);
@@ -330,8 +340,11 @@ export class PostgresJournal implements Journal {
       return;
     }
     this.#unsettled.delete(session);
-    for (const resolve of this.#idlers.get(session) ?? []) resolve();
+    const loading = this.#idlers.get(session);
+    if (loading === undefined) return;
+    this.#unheard.delete(session);
     this.#idlers.delete(session);
+    for (const resolve of loading) resolve();
   }
 
   /** The server said no, so nothing is in. A passing cause is tried again; a bad row is found and fails alone. */
@@ -446,6 +459,9 @@ export class PostgresJournal implements Journal {
       if (this.#closed) return;
       this.#watch();
       const now = clock.nowMs();
+      // Their actors went with the shard.
+      for (const [session, { shard, epoch }] of this.#unheard)
+        if (this.#options.epochOf(shard) !== epoch) this.#unheard.delete(session);
       const oldest = this.#queue[0];
       if (oldest !== undefined && now - oldest.addedMs > limits.commitWaitMs) this.#giveUpQueue();
       if (this.#open && this.#flight !== undefined && now - this.#flightSinceMs > 2 * limits.commitWaitMs) {

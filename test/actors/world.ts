@@ -114,6 +114,7 @@ export class World {
           void this.#fly();
           return true;
         },
+        heard: () => undefined,
         idle: () => undefined,
         confirm: () => undefined,
         fenceOf: (key) => ({ shard: shardOf(key), epoch: 1 }),

@@ -210,7 +210,10 @@ t.test('one who waits is told its place, and moves up as others are served', asy
   ];
   t.match(await third.seen((frame) => frame.t === 'queue'), { position: 3, ahead: 2 });
   await first.ask({ t: 'close', session: first.session });
-  t.match(await third.seen((frame) => frame.t === 'queue' && frame.position !== 3), { position: 2, ahead: 1 });
+  t.match(await third.seen((frame) => frame.t === 'queue' && frame.position !== 3), {
+    position: 2,
+    ahead: 1,
+  });
   for (const customer of [first, second, third]) customer.close();
 });
 

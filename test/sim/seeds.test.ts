@@ -1,6 +1,5 @@
 import t from 'tap';
 import { parseFault } from './faults.ts';
-import { news } from './known.ts';
 import { runScenario, scenarioOf } from './scenario.ts';
 import { simulated } from './time.ts';
 
@@ -81,8 +80,25 @@ const found: readonly (readonly [bug: string, seed: number, faults: string, watc
   [
     'terms that were never taken in the database hid the owner of an older one',
     587021150,
-    'leave:311:2:0:1,cut:416:4:0:591,databaseCrash:0:0:0:6783',
+    'leave:311:2:0:1,cut:416:4:0:591,databaseCrash:0:0:0:6783,databaseHalfOpen:9755:2:0:6075,databaseCut:8995:3:0:6229',
     2,
+  ],
+  [
+    'what was decided before a failure was heard of was committed without what it stood on',
+    900100276,
+    'databaseCut:593:1:0:466,clog:1638:3:4:3646,databaseCut:1798:3:4:207',
+    1,
+  ],
+  [
+    'a node that one of the others gave up late was not told that its connections were forgotten there',
+    900100949,
+    'sleep:103:4:0:779,databaseHang:1511:0:0:11887,cut:2905:3:4:1818,wipe:3324:3:1:1053,island:4212:2:3:497',
+    3,
+  ],
+  [
+    'a queue that missed whom a session was passed to offered it to others for ever',
+    900106697,
+    'crash:976:3:3:85,noLeader:2804:2:4:2758,cut:4370:4:4:1394,disconnect:9322:4:3:2134',
   ],
 ];
 
@@ -92,5 +108,5 @@ for (const [bug, seed, faults, watchers = 0] of found)
     const scenario = scenarioOf(seed);
     const settings = { ...scenario.settings, watchers };
     const outcome = await simulated(() => runScenario({ ...scenario, settings, faults: schedule }));
-    t.same(news(outcome.failures), []);
+    t.same(outcome.failures, []);
   });

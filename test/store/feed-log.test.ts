@@ -70,6 +70,7 @@ function item(
     request: {
       session,
       instance: 1,
+      term: { shard, epoch: more.epoch ?? 1 },
       events,
       state: more.withState === true ? stateOf(session) : undefined,
       fence: more.extraEpoch === undefined ? undefined : { shard: (shard + 1) % 256, epoch: more.extraEpoch },

@@ -58,7 +58,14 @@ class Owner {
     this.#sessions.set(session, { next: row!.last + 1, pending: [] });
   }
 
-  say(session: string, options: { state?: SessionState; fence?: Fence } = {}): string | undefined {
+  /** It does not hear of failures: its mailbox is long. */
+  isDeaf = false;
+  failures = 0;
+
+  say(
+    session: string,
+    options: { state?: SessionState; fence?: Fence; term?: Fence } = {},
+  ): string | undefined {
     const known = this.#sessions.get(session)!;
     const id = ids.next();
     const event = messageEvent(session, known.next, realClock.wallMs(), 'me', '{"id":"me"}', id, {
@@ -68,6 +75,7 @@ class Owner {
     const taken = this.journal.append({
       session,
       instance: 1,
+      term: options.term ?? this.journal.fenceOf(session),
       events: [event],
       state: options.state,
       fence: options.fence,
@@ -85,6 +93,9 @@ class Owner {
       for (const { id } of known.pending.splice(0, outcome.count)) this.acked.push(id);
       return;
     }
+    this.failures += 1;
+    if (this.isDeaf) return;
+    this.journal.heard(session);
     if (known.pending.length > 0) known.next = known.pending[0]!.seq;
     for (const { id } of known.pending.splice(0)) this.failed.push(id);
   }
@@ -207,6 +218,40 @@ t.test('a promise of a shard that has moved refuses the assignment, not the neig
   t.same(await stored(session), []);
   const rows = await pg.sql`select id from sessions where agent = ${agent}::uuid`;
   t.same([...rows], [{ id: other }]);
+  await owner.journal.close(1000);
+});
+
+t.test('what was decided before a failure was heard of is not taken', async (t) => {
+  const [session, agent] = [ids.next(), ids.next()];
+  const epochs = await takeAll([session, agent]);
+  const owner = new Owner(epochs);
+  await owner.journal.start();
+  await owner.load(session);
+  owner.isDeaf = true;
+  const stale: Fence = { shard: shardOf(agent), epoch: epochs.get(shardOf(agent))! - 1 };
+  owner.say(session, { state: stateOf(session, agent), fence: stale });
+  await until('the failure', () => owner.failures === 1);
+  t.equal(owner.say(session), undefined, 'seq 2 would stand on one that is not there');
+  owner.journal.heard(session);
+  await owner.load(session);
+  t.ok(owner.say(session));
+  await until('the commit', () => owner.acked.length === 1);
+  t.same(
+    (await stored(session)).map((row) => row.seq),
+    [1],
+  );
+  await owner.journal.close(1000);
+});
+
+t.test('an instance of an earlier term of the same thread is not taken', async (t) => {
+  const session = ids.next();
+  const owner = new Owner(await takeAll([session]));
+  await owner.journal.start();
+  await owner.load(session);
+  const { shard, epoch } = owner.journal.fenceOf(session);
+  t.equal(owner.say(session, { term: { shard, epoch: epoch - 1 } }), undefined);
+  t.ok(owner.say(session));
+  await until('the commit', () => owner.acked.length === 1);
   await owner.journal.close(1000);
 });
 
