@@ -5,10 +5,11 @@ import { hostname } from 'node:os';
 import { NatsBus } from './cluster/bus-nats.ts';
 import { ClusterNode } from './cluster/cluster-node.ts';
 import { LocalLeaseStore } from './cluster/lease-store-local.ts';
-import { NatsLeaseStore } from './cluster/lease-store-nats.ts';
-import { connectNats } from './cluster/nats-connection.ts';
+import { NatsLeaseStore, replicasWanted } from './cluster/lease-store-nats.ts';
+import { connectNats, type NatsLink } from './cluster/nats-connection.ts';
 import type { Bus, LeaseStore } from './cluster/ports.ts';
 import { ShardMap } from './cluster/shard-map.ts';
+import { ClusterReporter } from './cluster-report.ts';
 import type { Config } from './config.ts';
 import { IdSource } from './core/ids.ts';
 import { realChance, realClock } from './core/real-clock.ts';
@@ -35,7 +36,7 @@ export interface Node {
 }
 
 const partitionsAhead = 2;
-const chores = { partitionsMs: 6 * 3_600_000, lockMs: 5_000 };
+const chores = { partitionsMs: 6 * 3_600_000, lockMs: 5_000, replicasMs: 60_000 };
 const stopDeadlineMs = 4_000;
 const drainDeadlineMs = 4_000;
 
@@ -87,12 +88,21 @@ export async function startNode(config: Config, failed: (reason: string) => void
         version: packageVersion(),
       },
       cluster: () => cluster,
+      report: () => reporter.report(),
       log: (level, text) => log[level](text),
       escalate: failed,
     });
     undo.push(() => supervisor.stop(stopDeadlineMs));
-    const { store, bus } = clustered ? await joinNats(config, log, undo, notes) : alone();
+    const { store, bus, nats } = clustered ? await joinNats(config, log, undo, notes) : alone();
     const reader = new Reader(sql, realClock, 5_000);
+    const reporter = new ClusterReporter({
+      clock: realClock,
+      reader,
+      nats,
+      status: () => cluster.status(),
+      loads: () => supervisor.loads,
+    });
+    undo.push(() => reporter.stop());
     const cluster = new ClusterNode({
       clock: realClock,
       chance: realChance,
@@ -107,6 +117,9 @@ export async function startNode(config: Config, failed: (reason: string) => void
         workers: config.workers,
         url: advertised(config, scheme, port),
         version: packageVersion(),
+        get health() {
+          return reporter.health;
+        },
       },
       suspectMs: config.lease.suspectAfterMs,
       ttlMs: clustered ? config.lease.ttlMs : Infinity,
@@ -118,6 +131,7 @@ export async function startNode(config: Config, failed: (reason: string) => void
     });
     await supervisor.start();
     cluster.start();
+    reporter.start();
     for (let worker = 0; worker < config.workers; worker += 1) cluster.workerReady(worker);
     await cluster.serving();
     await supervisor.listen();
@@ -136,8 +150,14 @@ export async function startNode(config: Config, failed: (reason: string) => void
   }
 }
 
-function alone(): { store: LeaseStore; bus: Bus | undefined } {
-  return { store: new LocalLeaseStore(), bus: undefined };
+interface Ground {
+  readonly store: LeaseStore;
+  readonly bus: Bus | undefined;
+  readonly nats: { readonly link: NatsLink; readonly store: { readonly replicas: number } } | undefined;
+}
+
+function alone(): Ground {
+  return { store: new LocalLeaseStore(), bus: undefined, nats: undefined };
 }
 
 async function joinNats(
@@ -145,7 +165,7 @@ async function joinNats(
   log: Log,
   undo: (() => Promise<void> | void)[],
   notes: string[],
-): Promise<{ store: LeaseStore; bus: Bus | undefined }> {
+): Promise<Ground> {
   const { cluster } = config.nats;
   const link = await connectNats(
     natsOptionsOf(config),
@@ -160,11 +180,24 @@ async function joinNats(
       `the leases can’t be opened: is JetStream on at the NATS of --nats? ${String(error)}`,
     );
   });
+  // NATS may have had too few servers only for a while.
+  const scaling = setInterval(() => {
+    if (store.replicas < replicasWanted && link.connected)
+      store.open().then(
+        () => {
+          if (store.replicas >= replicasWanted)
+            log.info({ replicas: store.replicas }, 'NATS: the leases are replicated');
+        },
+        (error: unknown) =>
+          log.warn({ err: error }, 'NATS: the leases could not be looked at; it is tried again'),
+      );
+  }, chores.replicasMs);
+  undo.push(() => clearInterval(scaling));
   const { replicas } = store;
   notes.push(
     `cluster ${cluster}, node ${config.nodeId}: leases in JetStream with ${replicas} ${replicas === 1 ? 'replica' : 'replicas'}`,
   );
-  return { store, bus: new NatsBus({ link, cluster }) };
+  return { store, bus: new NatsBus({ link, cluster }), nats: { link, store } };
 }
 
 function advertised({ cluster, host }: Config, scheme: string, port: number): string {

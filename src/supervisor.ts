@@ -1,9 +1,9 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { ThreadId } from './actors/engine/types.ts';
 import type { ProcessId, Term, Workers } from './cluster/ports.ts';
-import type { ClusterStatus } from './protocol/cluster-status.ts';
+import type { ClusterReport } from './protocol/cluster-status.ts';
 import { releaseThread } from './net/connection-counter.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
+import type { FromWorker, ToWorker, WorkerLoad, WorkerStart } from './worker-messages.ts';
 
 /** What the supervisor tells the cluster's part of this node. */
 export interface ClusterSide {
@@ -12,7 +12,6 @@ export interface ClusterSide {
   opened(term: Term, taken: boolean): void;
   released(term: Term): void;
   fenced(term: Term): void;
-  status(): ClusterStatus;
 }
 
 /** Starts the worker threads, joins them into a mesh, hands them their shards, and replaces those that die. */
@@ -20,6 +19,7 @@ export interface SupervisorOptions {
   readonly start: Omit<WorkerStart, 'index' | 'life' | 'known'>;
   /** Made later than the supervisor, which it needs. */
   readonly cluster: () => ClusterSide;
+  readonly report: () => ClusterReport;
   readonly log: (level: 'info' | 'warn' | 'error', text: string) => void;
   /** Workers die faster than they can be replaced: the node gives up. */
   readonly escalate: (reason: string) => void;
@@ -31,6 +31,8 @@ interface Slot {
   /** Called when it has drained, or is gone. */
   drained: (() => void) | undefined;
   readonly exit: Promise<void>;
+  /** It can be given shards; or, if it died before that, its replacement can. */
+  ready: () => void;
 }
 
 /** Replacements within `windowMs`; one more and the node stops, for whoever runs it to see. */
@@ -40,6 +42,7 @@ const windowMs = 60_000;
 export class Supervisor implements Workers {
   readonly #options: SupervisorOptions;
   readonly #slots: Slot[] = [];
+  readonly #loads: WorkerLoad[] = [];
   #deaths: number[] = [];
   #stopping = false;
   #known: readonly ThreadId[] = [];
@@ -54,6 +57,11 @@ export class Supervisor implements Workers {
     return this.#options.start.threads;
   }
 
+  /** What the workers said last of themselves. */
+  get loads(): readonly WorkerLoad[] {
+    return Object.values(this.#loads);
+  }
+
   /** Settles when every worker can be given shards. */
   async start(): Promise<void> {
     const ready = this.#threads.map((_, index) => this.#spawn(index, 0));
@@ -65,7 +73,7 @@ export class Supervisor implements Workers {
 
   /** Settles when every worker takes connections. */
   async listen(): Promise<void> {
-    await Promise.all(this.#slots.map((slot) => this.#listen(slot.worker)));
+    await Promise.all(this.#slots.map((slot) => this.#listen(slot)));
   }
 
   /** No new connections from here on. */
@@ -123,7 +131,7 @@ export class Supervisor implements Workers {
     const workerData: WorkerStart = { ...this.#options.start, index, life, known: this.#known };
     const worker = new Worker(new URL('worker.ts', import.meta.url), { workerData });
     const exit = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-    const slot: Slot = { worker, life, exit, drained: undefined };
+    const slot: Slot = { worker, life, exit, drained: undefined, ready: () => undefined };
     this.#slots[index] = slot;
     worker.on('error', (error: Error) =>
       this.#options.log('error', `worker ${index} failed: ${error.message}`),
@@ -133,6 +141,7 @@ export class Supervisor implements Workers {
       if (!this.#stopping) void this.#replace(index, slot);
     });
     return new Promise((resolve) => {
+      slot.ready = resolve;
       worker.on('message', (message: FromWorker) => {
         if (message.type === 'ready') resolve();
         else this.#heard(index, slot, message);
@@ -150,7 +159,10 @@ export class Supervisor implements Workers {
       case 'fenced':
         return cluster.fenced(message.term);
       case 'askStatus':
-        return this.#send(slot.worker, { type: 'status', id: message.id, status: cluster.status() });
+        return this.#send(slot.worker, { type: 'status', id: message.id, status: this.#options.report() });
+      case 'load':
+        this.#loads[index] = message.load;
+        return;
       case 'drained':
         return slot.drained?.();
       case 'crashing':
@@ -160,8 +172,10 @@ export class Supervisor implements Workers {
     }
   }
 
-  #listen(worker: Worker): Promise<void> {
+  #listen({ worker, exit }: Slot): Promise<void> {
     return new Promise((resolve, reject) => {
+      // If it dies first, its replacement listens by itself.
+      void exit.then(resolve);
       worker.on('message', (message: FromWorker) => {
         if (message.type === 'listening') resolve();
         if (message.type === 'crashing') reject(new Error(message.reason));
@@ -202,8 +216,9 @@ export class Supervisor implements Workers {
     for (let other = 0; other < this.#threads.length; other += 1)
       if (other !== index) this.#link(index, other);
     await ready;
+    dead.ready();
     this.#options.cluster().workerReady(index);
-    await this.#listen(this.#slots[index]!.worker);
+    await this.#listen(this.#slots[index]!);
     log('info', `worker ${index} serves again`);
   }
 

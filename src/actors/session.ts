@@ -182,7 +182,7 @@ class SessionActor implements Actor<SessionMessage> {
     const { peer, id, body } = message;
     const subscriber = this.#subscribers.get(peer);
     if (subscriber === undefined) {
-      if (this.#state === undefined) return this.#refusePeer(peer, id, notFound);
+      if (this.#state === undefined) return this.#refuseWhenSure({ peer, id }, notFound);
       return this.#tell(peer, { type: 'stranger', session: this.#id, conn: peer.conn, id, body });
     }
     return this.#say(subscriber.who, subscriber.fromJson, id, body, { peer, id });
@@ -284,10 +284,8 @@ class SessionActor implements Actor<SessionMessage> {
   #change(message: Change, reply: Reply | undefined): void {
     const now = this.#context.clock;
     const who = 'who' in message ? message.who : systemSender;
-    if (message.type !== 'open' && this.#state !== undefined && !mayRead(this.#state, who)) {
-      reply?.fail(notFound);
-      return;
-    }
+    if (message.type !== 'open' && this.#state !== undefined && !mayRead(this.#state, who))
+      return this.#refuseChange(reply, notFound);
     const command: Command =
       message.type === 'open'
         ? {
@@ -323,6 +321,7 @@ class SessionActor implements Actor<SessionMessage> {
     const events = entries.map((entry) => entry.event);
     if (!this.#append(events, state, 'fence' in message ? message.fence : undefined)) {
       reply?.fail(journalGone);
+      if (this.#state === undefined) this.#context.stop();
       return;
     }
     if (reply !== undefined) entries.at(-1)!.requesters.push({ reply, repeat: false });
@@ -385,11 +384,18 @@ class SessionActor implements Actor<SessionMessage> {
     if (this.#state === undefined) this.#context.stop();
   }
 
-  /** What was decided on events that are not committed yet is answered with the last of them: it may never come to be. */
+  /**
+   * What was decided on events that are not committed yet is answered with the last of them: it may never come to be.
+   * One who was overtaken decides on a state of before: without a write to be refused it has to look.
+   */
   #refuseWhenSure(to: Requester, why: Refusal): void {
     const last = this.#pending.at(-1);
-    if (last === undefined) this.#refuse(to, why);
-    else last.after.push((failed) => this.#refuse(to, failed ?? why));
+    if (last !== undefined) last.after.push((failed) => this.#refuse(to, failed ?? why));
+    else
+      this.#whenOurs(
+        () => this.#refuse(to, why),
+        (instead) => this.#refuse(to, instead),
+      );
   }
 
   #refuse(requester: Requester, why: Refusal): void {
@@ -409,11 +415,15 @@ class SessionActor implements Actor<SessionMessage> {
 
   /** Answers from memory only while nobody else can have written since. */
   #confirmed(reply: Reply | undefined, answer: () => void): void {
+    this.#whenOurs(answer, (why) => reply?.fail(why));
+  }
+
+  #whenOurs(answer: () => void, fail: (why: Refusal) => void): void {
     const confirming = this.#options.journal.confirm(this.#id);
     if (confirming === undefined) return answer();
     confirming.then(
-      (isOurs) => (isOurs ? answer() : reply?.fail(elsewhere)),
-      (error: unknown) => reply?.fail(toRefusal(error)),
+      (isOurs) => (isOurs ? answer() : fail(elsewhere)),
+      (error: unknown) => fail(toRefusal(error)),
     );
   }
 
@@ -426,19 +436,14 @@ class SessionActor implements Actor<SessionMessage> {
 
   #subscribe(peer: Peer, who: Sender, after: number | 'tail' | 'head'): void {
     const state = this.#committed;
-    if (state === undefined || !mayRead(state, who)) {
-      this.#missed(peer, notFound);
-      if (this.#state === undefined) this.#context.stop();
-      return;
-    }
-    this.#subscribers.add(peer, who);
+    const isSeen = state !== undefined && mayRead(state, who);
+    if (isSeen) this.#subscribers.add(peer, who);
     // One who was overtaken may know less than the connection does already.
-    const confirming = this.#options.journal.confirm(this.#id);
-    if (confirming === undefined) return this.#snapshot(peer, who, after);
-    confirming.then(
-      (isOurs) => (isOurs ? this.#snapshot(peer, who, after) : this.#missed(peer, elsewhere)),
-      (error: unknown) => this.#missed(peer, toRefusal(error)),
+    this.#whenOurs(
+      () => (isSeen ? this.#snapshot(peer, who, after) : this.#missed(peer, notFound)),
+      (why) => this.#missed(peer, why),
     );
+    if (this.#state === undefined) this.#context.stop();
   }
 
   #snapshot(peer: Peer, who: Sender, after: number | 'tail' | 'head'): void {

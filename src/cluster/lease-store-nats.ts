@@ -29,7 +29,7 @@ const pauseMs = 100;
 /** Members that are read at most, and how many at a time. */
 const membersMax = 256;
 const readsAtOnce = 16;
-const replicasWanted = 3;
+export const replicasWanted = 3;
 /** nats-server's codes for "there are not as many peers", "no cluster" and "not enough room". */
 const tooFewPeers = new Set([10005, 10074, 10023]);
 

@@ -96,6 +96,12 @@ const found: readonly (readonly [bug: string, seed: number, faults: string, watc
     3,
   ],
   [
+    'an owner that was overtaken refused what its successor would have taken',
+    910004317,
+    'databaseHang:2394:1:2:870,hang:2625:2:0:2787,leave:2919:2:3:4818,wipe:8400:0:2:1938',
+    1,
+  ],
+  [
     'a queue that missed whom a session was passed to offered it to others for ever',
     900106697,
     'crash:976:3:3:85,noLeader:2804:2:4:2758,cut:4370:4:4:1394,disconnect:9322:4:3:2134',
