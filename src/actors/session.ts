@@ -494,6 +494,7 @@ class SessionActor implements Actor<SessionMessage> {
     const state = this.#state;
     if (state === undefined) this.#context.stop();
     const held = state?.state === 'chatting' ? (state.agent?.id ?? null) : null;
-    return { agent: held, state: state?.state ?? 'closed', seq: state?.lastSeq ?? 0 };
+    // A seq that may never be would hide every later word of this session from its agent.
+    return { agent: held, state: state?.state ?? 'closed', seq: this.#committed?.lastSeq ?? 0 };
   }
 }

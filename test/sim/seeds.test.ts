@@ -102,6 +102,12 @@ const found: readonly (readonly [bug: string, seed: number, faults: string, watc
     1,
   ],
   [
+    'a session told its agent a seq that was never committed, which hid every later word of it',
+    920003495,
+    'clog:2286:1:0:707,leave:3350:3:1:3965,clog:4237:3:1:804,disconnect:5190:3:0:328,databaseHang:7244:2:0:284,databaseCut:10679:2:4:1845',
+    1,
+  ],
+  [
     'a queue that missed whom a session was passed to offered it to others for ever',
     900106697,
     'crash:976:3:3:85,noLeader:2804:2:4:2758,cut:4370:4:4:1394,disconnect:9322:4:3:2134',
