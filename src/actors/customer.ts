@@ -38,6 +38,8 @@ class CustomerActor implements Actor<CustomerMessage> {
   readonly #context: Context<CustomerMessage>;
   #open: string | null = null;
   #lastAgent: string | null = null;
+  /** The last session that was closed. */
+  #last: string | null = null;
   /** False while it is not known whether the last opening came to be. */
   #settled = true;
   #fence!: Fence;
@@ -50,8 +52,9 @@ class CustomerActor implements Actor<CustomerMessage> {
   async load(): Promise<void> {
     // Once, before anything is read: an evicted actor must not go on under its thread's next epoch.
     this.#fence = this.#options.journal.fenceOf(this.#context.key);
-    const { open, lastAgent } = await this.#options.sessions.ofCustomer(this.#context.key);
+    const { open, last, lastAgent } = await this.#options.sessions.ofCustomer(this.#context.key);
     this.#open = open;
+    this.#last = last;
     this.#lastAgent = lastAgent;
   }
 
@@ -81,6 +84,7 @@ class CustomerActor implements Actor<CustomerMessage> {
       const session = await this.#present(this.#open, message);
       if (session !== undefined && session.state !== 'closed') return { session, existed: true };
       this.#lastAgent = session?.agent?.id ?? this.#lastAgent;
+      if (session !== undefined) this.#last = session.id;
       this.#open = null;
     }
     // While it is not known what became of an opening it is asked for again under the same id: "not there" does not
@@ -112,6 +116,7 @@ class CustomerActor implements Actor<CustomerMessage> {
         subject: message.subject,
         attributes: message.attributes,
         lastAgent: this.#lastAgent,
+        previous: this.#last,
         fence: this.#fence,
       },
       askMs,

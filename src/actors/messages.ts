@@ -34,7 +34,12 @@ export interface ThreadLost {
 
 export type SessionMessage =
   /** ask → SessionView */
-  | ({ readonly type: 'open'; readonly lastAgent: string | null; readonly fence: Fence } & OpenRequest)
+  | ({
+      readonly type: 'open';
+      readonly lastAgent: string | null;
+      readonly previous: string | null;
+      readonly fence: Fence;
+    } & OpenRequest)
   /** Events after `after` follow to this connection; 'tail': the last five first; 'head': only new ones. Answered to the gateway by `snapshot`. */
   | {
       readonly type: 'subscribe';

@@ -58,8 +58,10 @@ export interface History {
 
 export interface Sessions {
   load(session: string): Promise<SessionState | undefined>;
-  /** A customer's open session and its last agent. */
-  ofCustomer(customer: string): Promise<{ open: string | null; lastAgent: string | null }>;
+  /** A customer's open session, its last one that was closed, and its last agent. */
+  ofCustomer(
+    customer: string,
+  ): Promise<{ open: string | null; last: string | null; lastAgent: string | null }>;
   heldBy(agent: string): Promise<readonly string[]>;
   /** In the queue's order, at most `limit`. */
   waitingIn(group: string, limit: number): Promise<readonly WaitingEntry[]>;

@@ -286,19 +286,7 @@ class SessionActor implements Actor<SessionMessage> {
     const who = 'who' in message ? message.who : systemSender;
     if (message.type !== 'open' && this.#state !== undefined && !mayRead(this.#state, who))
       return this.#refuseChange(reply, notFound);
-    const command: Command =
-      message.type === 'open'
-        ? {
-            type: 'open',
-            id: this.#id,
-            customer: message.customer,
-            group: message.group,
-            channel: message.channel,
-            subject: message.subject,
-            attributes: message.attributes,
-            lastAgent: message.lastAgent,
-          }
-        : message;
+    const command: Command = message.type === 'open' ? { ...message, id: this.#id } : message;
     const decision = decide(command, this.#state, who);
     if ('refusal' in decision) return this.#refuseChange(reply, decision.refusal);
     const from: Sender = message.type === 'open' ? { kind: 'customer', ...message.customer } : who;

@@ -24,6 +24,8 @@ export interface SessionView {
   readonly opened_at: string;
   readonly closed_at: string | null;
   readonly last_seq: number;
+  /** The customer's session before this one. */
+  readonly previous: string | null;
 }
 
 export function viewOf(state: SessionState): SessionView {
@@ -39,6 +41,7 @@ export function viewOf(state: SessionState): SessionView {
     opened_at: timeText(state.openedAt),
     closed_at: state.closedAt === null ? null : timeText(state.closedAt),
     last_seq: state.lastSeq,
+    previous: state.previous,
   };
 }
 

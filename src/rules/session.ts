@@ -59,6 +59,8 @@ export interface SessionState {
   readonly openedAt: number;
   readonly closedAt: number | null;
   readonly rated: boolean;
+  /** The customer's session before this one. */
+  readonly previous: string | null;
   readonly lastSeq: number;
 }
 
@@ -71,8 +73,9 @@ export type EventBody =
       readonly channel: string;
       readonly subject: string | null;
       readonly attributes: Attributes;
-      /** The customer's last agent, as in the state. */
+      /** The customer's last agent and last session, as in the state. */
       readonly last_agent: string | null;
+      readonly previous: string | null;
     }
   | { readonly type: 'message'; readonly id: string; readonly body: unknown }
   | { readonly type: 'note'; readonly text: string }
@@ -94,6 +97,7 @@ export type Command =
       readonly subject: string | null;
       readonly attributes: Attributes;
       readonly lastAgent: string | null;
+      readonly previous: string | null;
     }
   | { readonly type: 'say'; readonly id: string; readonly body: unknown }
   | { readonly type: 'assign'; readonly agent: Person }
@@ -137,10 +141,9 @@ const notParticipant = refuse('not_participant', 'you are not a participant of t
 export function decide(command: Command, state: SessionState | undefined, who: Actor): Decision {
   if (state === undefined) {
     if (command.type !== 'open') return refuse('not_found', 'there is no such session');
-    const { customer, group, channel, subject, attributes, lastAgent } = command;
-    return {
-      events: [{ type: 'opened', customer, group, channel, subject, attributes, last_agent: lastAgent }],
-    };
+    const { customer, group, channel, subject, attributes, lastAgent, previous } = command;
+    const opened = { type: 'opened', customer, group, channel, subject, attributes } as const;
+    return { events: [{ ...opened, last_agent: lastAgent, previous }] };
   }
   switch (command.type) {
     case 'open':
@@ -225,6 +228,7 @@ export function evolve(state: SessionState | undefined, event: SessionEvent, id:
       openedAt: event.at,
       closedAt: null,
       rated: false,
+      previous: event.previous ?? null,
       lastSeq: event.seq,
     };
   }

@@ -80,12 +80,12 @@ with ${held}, given as materialized (
   insert into sessions
   select s.* from json_to_recordset($10::text::json) s (id uuid, state text, customer uuid, customer_name text,
     agent uuid, agent_name text, group_name text, channel text, subject text, attributes json, priority int,
-    target uuid, last_agent uuid, waiting_since bigint, opened_at bigint, closed_at bigint, rated boolean)
+    target uuid, last_agent uuid, waiting_since bigint, opened_at bigint, closed_at bigint, rated boolean, previous uuid)
   where s.id not in (select session from bad)
   on conflict (id) do update set state = excluded.state, agent = excluded.agent, agent_name = excluded.agent_name,
     group_name = excluded.group_name, priority = excluded.priority, target = excluded.target,
     last_agent = excluded.last_agent, waiting_since = excluded.waiting_since, closed_at = excluded.closed_at,
-    rated = excluded.rated
+    rated = excluded.rated, cold = false
 )${feed ? fed : ''}
 select coalesce((select string_agg(place::text, ',') from held), '') as held,
   coalesce((select string_agg(session::text, ',') from bad), '') as bad`;
@@ -207,5 +207,6 @@ function sessionRow(state: SessionState): object {
     opened_at: state.openedAt,
     closed_at: state.closedAt,
     rated: state.rated,
+    previous: state.previous,
   };
 }

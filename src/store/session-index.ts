@@ -22,6 +22,7 @@ interface Row {
   opened_at: string;
   closed_at: string | null;
   rated: boolean;
+  previous: string | null;
   last_seq?: number;
 }
 
@@ -39,7 +40,10 @@ export interface SessionFilter {
   readonly limit: number;
 }
 
-/** The sessions table: an index of the log. A session's last seq is the log's own, so that a message writes one row. */
+/**
+ * The sessions table: an index of the log. A session's last seq is the log's own, so that a message writes one row; of
+ * one whose events are all in the archive it stands there.
+ */
 export class SessionIndex implements Sessions {
   readonly #reader: Reader;
 
@@ -50,13 +54,16 @@ export class SessionIndex implements Sessions {
   async load(session: string): Promise<SessionState | undefined> {
     const [row] = await this.#reader.query(
       (sql) => sql<Row[]>`
-        select s.*, (select max(seq) from events where session = ${session}::uuid) as last_seq
+        select s.*, coalesce((select max(seq) from events where session = ${session}::uuid),
+          (select last_seq from cold c where c.session = s.id)) as last_seq
         from sessions s where s.id = ${session}::uuid`,
     );
     return row === undefined ? undefined : stateOf(row);
   }
 
-  async ofCustomer(customer: string): Promise<{ open: string | null; lastAgent: string | null }> {
+  async ofCustomer(
+    customer: string,
+  ): Promise<{ open: string | null; last: string | null; lastAgent: string | null }> {
     const rows = await this.#reader.query(
       (sql) => sql<{ id: string; state: string; last_agent: string | null }[]>`
         (select id, state, last_agent from sessions where customer = ${customer}::uuid order by id desc limit 1)
@@ -66,6 +73,7 @@ export class SessionIndex implements Sessions {
     );
     return {
       open: rows.find((row) => row.state !== 'closed')?.id ?? null,
+      last: rows.find((row) => row.state === 'closed')?.id ?? null,
       lastAgent: rows[0]?.last_agent ?? null,
     };
   }
@@ -100,7 +108,8 @@ export class SessionIndex implements Sessions {
     const like = q === undefined ? undefined : `%${q.replace(/[\\%_]/g, '\\$&')}%`;
     const rows = await this.#reader.query(
       (sql) => sql<Row[]>`
-        select s.*, (select max(seq) from events e where e.session = s.id) as last_seq
+        select s.*, coalesce((select max(seq) from events e where e.session = s.id),
+          (select last_seq from cold c where c.session = s.id)) as last_seq
         from sessions s where true
         ${state === undefined ? sql`` : sql`and s.state = ${state}`}
         ${agent === undefined ? sql`` : sql`and s.agent = ${agent}::uuid`}
@@ -145,6 +154,7 @@ function stateOf(row: Row): SessionState {
     openedAt: Number(row.opened_at),
     closedAt: row.closed_at === null ? null : Number(row.closed_at),
     rated: row.rated,
+    previous: row.previous,
     lastSeq: row.last_seq ?? 0,
   };
 }

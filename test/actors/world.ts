@@ -130,7 +130,7 @@ export class World {
           read('ofCustomer', () => {
             const mine = all().filter((state) => state.customer.id === customer);
             const open = mine.find((state) => state.state !== 'closed');
-            return { open: open?.id ?? null, lastAgent: mine.at(-1)?.lastAgent ?? null };
+            return { open: open?.id ?? null, last: null, lastAgent: mine.at(-1)?.lastAgent ?? null };
           }),
         heldBy: (agent) =>
           read('heldBy', () =>

@@ -33,6 +33,7 @@ const open: Command = {
   subject: null,
   attributes: {},
   lastAgent: null,
+  previous: null,
 };
 
 const anybody = fc.constantFrom<Actor>(customer, stranger, ...agents, outsider, admin, systemSender);

@@ -40,6 +40,7 @@ function stateOf(session: string): SessionState {
     priority: 0,
     target: null,
     lastAgent: null,
+    previous: null,
     waitingSince: 1,
     openedAt: 1,
     closedAt: null,

@@ -142,6 +142,7 @@ function stateOf(session: string, agent: string): SessionState {
     priority: 0,
     target: null,
     lastAgent: null,
+    previous: null,
     waitingSince: 1,
     openedAt: 1,
     closedAt: null,
