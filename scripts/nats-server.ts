@@ -12,11 +12,11 @@ function findNatsServer(): string | undefined {
 }
 
 /** Finds nats-server, or installs it with the system's packages when that is allowed; else says in one line how to. */
-export function ensureNatsServer(): string | undefined {
+export function ensureNatsServer(what = 'the tests of the cluster'): string | undefined {
   const found = findNatsServer();
   if (found !== undefined) return found;
   if (process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')) {
-    process.stdout.write('installing nats-server for the tests of the cluster …\n');
+    process.stdout.write(`installing nats-server for ${what} …\n`);
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
     const options = {
       env,
@@ -29,7 +29,7 @@ export function ensureNatsServer(): string | undefined {
   const installed = findNatsServer();
   if (installed === undefined)
     process.stderr.write(
-      'the tests of the cluster need nats-server: apt-get install nats-server, or set NATS_SERVER_PATH\n',
+      `kefu: nats-server is missing, for ${what}: apt-get install nats-server, or set NATS_SERVER_PATH\n`,
     );
   return installed;
 }

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ThreadId } from './actors/engine/types.ts';
 import type { ProcessId, Term } from './cluster/ports.ts';
-import type { ClusterStatus } from './protocol/cluster-status.ts';
+import type { ClusterReport } from './protocol/cluster-status.ts';
 import type { Config } from './config.ts';
 import type { TokenKey } from './net/tokens.ts';
 import type { DatabaseAddress } from './store/database.ts';
@@ -28,6 +28,14 @@ export interface WorkerStart {
   readonly version: string;
 }
 
+/** What a worker tells of itself every second. */
+export interface WorkerLoad {
+  readonly connections: number;
+  /** Events that wait for a journal transaction. */
+  readonly journalQueue: number;
+  readonly feed: { readonly waiting: number; readonly lagMs: number } | null;
+}
+
 export type ToWorker =
   | {
       readonly type: 'link';
@@ -45,7 +53,7 @@ export type ToWorker =
   | { readonly type: 'open'; readonly terms: readonly Term[] }
   | { readonly type: 'release'; readonly terms: readonly Term[] }
   | { readonly type: 'drop'; readonly shards: readonly number[] }
-  | { readonly type: 'status'; readonly id: number; readonly status: ClusterStatus }
+  | { readonly type: 'status'; readonly id: number; readonly status: ClusterReport }
   | { readonly type: 'listen' }
   /** Take no new connections. */
   | { readonly type: 'close' }
@@ -64,4 +72,5 @@ export type FromWorker =
   /** The fence has refused a commit under this term. */
   | { readonly type: 'fenced'; readonly term: Term }
   | { readonly type: 'askStatus'; readonly id: number }
+  | { readonly type: 'load'; readonly load: WorkerLoad }
   | { readonly type: 'crashing'; readonly reason: string };

@@ -2,9 +2,12 @@ import type { System } from './actors/engine/types.ts';
 import { agentKind, queueKind } from './actors/messages.ts';
 import { shardOf } from './core/ids.ts';
 import type { ApiOptions } from './net/api.ts';
-import type { ClusterStatus } from './protocol/cluster-status.ts';
+import type { ClusterReport } from './protocol/cluster-status.ts';
+import type { Clock } from './core/clock.ts';
+import type { FeedStats } from './integrations/nats/feed.ts';
 import type { People } from './store/people.ts';
 import type { SessionIndex } from './store/session-index.ts';
+import type { WorkerLoad } from './worker-messages.ts';
 
 /** Parts of a worker thread that need no more of it than they are given. */
 
@@ -48,22 +51,35 @@ export async function wake(
 /** Questions to the main thread, which alone knows the cluster. */
 export class StatusAsks {
   readonly #send: (id: number) => void;
-  readonly #waiting = new Map<number, (status: ClusterStatus) => void>();
+  readonly #waiting = new Map<number, (status: ClusterReport) => void>();
   #number = 0;
 
   constructor(send: (id: number) => void) {
     this.#send = send;
   }
 
-  ask(): Promise<ClusterStatus> {
+  ask(): Promise<ClusterReport> {
     this.#number += 1;
     const id = this.#number;
     this.#send(id);
     return new Promise((resolve) => this.#waiting.set(id, resolve));
   }
 
-  answer(id: number, status: ClusterStatus): void {
+  answer(id: number, status: ClusterReport): void {
     this.#waiting.get(id)?.(status);
     this.#waiting.delete(id);
   }
+}
+
+const loadEveryMs = 1_000;
+
+/** Tells, every second and for as long as the thread lives, how much there is to do here. */
+export function tellLoad(
+  clock: Clock,
+  now: () => { connections: number; journalQueue: number; feed: FeedStats | undefined },
+  tell: (load: WorkerLoad) => void,
+): void {
+  const { feed, ...rest } = now();
+  tell({ ...rest, feed: feed === undefined ? null : { waiting: feed.held, lagMs: feed.lagMs } });
+  clock.after(loadEveryMs, () => tellLoad(clock, now, tell));
 }

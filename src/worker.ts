@@ -40,7 +40,7 @@ import { People } from './store/people.ts';
 import { SessionIndex } from './store/session-index.ts';
 import { newestTerms } from './store/shards.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
-import { apiStore, orUnlimited, StatusAsks, wake } from './worker-parts.ts';
+import { apiStore, orUnlimited, StatusAsks, tellLoad, wake } from './worker-parts.ts';
 
 const start = workerData as WorkerStart;
 const { config, index } = start;
@@ -277,6 +277,8 @@ const host: ConnectionHost = {
   },
 };
 
+const load = () => ({ connections: gateway.size, journalQueue: journal.queued, feed: feed?.stats });
+tellLoad(clock, load, (load) => send({ type: 'load', load }));
 const delay = monitorEventLoopDelay({ resolution: 10 });
 delay.enable();
 
@@ -312,6 +314,7 @@ async function listen(): Promise<void> {
       system,
       requests,
       tokens,
+      cluster: () => statusAsks.ask(),
       files: new FileRoutes({
         requests,
         store: {
@@ -340,7 +343,6 @@ async function listen(): Promise<void> {
     rejected: (code) => metrics.rejected.inc({ code }),
     crash: process.env['KEFU_TEST_HOOKS'] === '1' ? crashOnPurpose : undefined,
     worker: index,
-    cluster: () => statusAsks.ask(),
   });
   serve(
     app,

@@ -53,7 +53,12 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     rollupOptions: {
-      input: { index: at('index.html'), desk: at('desk.html'), widget: at('widget.html') },
+      input: {
+        index: at('index.html'),
+        desk: at('desk.html'),
+        cluster: at('cluster.html'),
+        widget: at('widget.html'),
+      },
     },
   },
 });

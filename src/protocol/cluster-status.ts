@@ -11,12 +11,30 @@ export interface Member {
   readonly draining: boolean;
   /** Of the software, for people. */
   readonly version: string;
+  /** As of a second ago at most; older versions don't tell. */
+  readonly health?: NodeHealth;
+}
+
+/** How a node does, for people and metrics: nothing is decided by it. */
+export interface NodeHealth {
+  /** Open WebSockets. */
+  readonly connections: number;
+  /** Events that wait for a journal transaction. */
+  readonly journalQueue: number;
+  /** Events that wait for the change feed, and the age of the oldest; null without NATS. */
+  readonly feed: { readonly waiting: number; readonly lagMs: number } | null;
+  /** How long PostgreSQL took to answer just now; null: it did not within 2 s. */
+  readonly databaseMs: number | null;
+  /** The same of NATS; null without it. */
+  readonly natsMs: number | null;
+  /** Null: for ever, for a node alone. */
+  readonly leaseLeftMs: number | null;
 }
 
 /** Of a shard on the node that has it: claimed, its epoch on the way to PostgreSQL; open; or being given up. */
 export type ShardPhase = 'claimed' | 'open' | 'releasing';
 
-/** The cluster as one node sees it: what `kefu cluster status` and the admins' page show, and GET /v1/cluster answers. */
+/** The cluster as one node sees it. */
 export interface ClusterStatus {
   /** The process that tells. */
   readonly self: string;
@@ -45,4 +63,38 @@ export interface ClusterStatus {
     readonly steps: number;
     readonly gaveUp: number;
   };
+}
+
+/** What happened in the cluster, as one node saw it. `at`: milliseconds since 1970. */
+export type ClusterEvent =
+  | {
+      /** It left in good order, or was lost: died, stood still, or was cut off. */
+      readonly kind: 'came' | 'left' | 'lost';
+      readonly at: number;
+      readonly node: string;
+      readonly process: string;
+      readonly url: string;
+    }
+  | {
+      readonly kind: 'moved';
+      /** Of the last of these shards. */
+      readonly at: number;
+      /** The nodes' names; null: whoever had them before this node came. */
+      readonly from: string | null;
+      readonly to: string;
+      readonly shards: number;
+      /** The longest that one of them had no owner. */
+      readonly gapMs: number;
+    };
+
+/** What `kefu cluster status` and the admins' page show, and GET /v1/cluster answers. */
+export interface ClusterReport extends ClusterStatus {
+  /** When it was made: milliseconds since 1970. */
+  readonly at: number;
+  /** `startedAt`: milliseconds since 1970, by the member's own clock. */
+  readonly members: readonly (ClusterStatus['members'][number] & { readonly startedAt: number | null })[];
+  /** Null without NATS. */
+  readonly nats: { readonly server: string; readonly replicas: number } | null;
+  /** The newest first. */
+  readonly recent: readonly ClusterEvent[];
 }

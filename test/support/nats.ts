@@ -1,11 +1,17 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { ensureNatsServer } from '../../scripts/nats-server.ts';
+import {
+  isNatsListening,
+  placeNatsServers,
+  untilJetStream,
+  type NatsServerPlace,
+} from '../../scripts/nats-servers.ts';
+import { spawnWithUs, until } from '../../scripts/processes.ts';
 import {
   connectNats,
   type NatsEvent,
@@ -13,28 +19,10 @@ import {
   type NatsOptions,
 } from '../../src/cluster/nats-connection.ts';
 import { realChance, realClock } from '../../src/core/real-clock.ts';
-import { freePort } from './node.ts';
 
-/** Waits until `test` gives something else than undefined or false; polls, since what is waited for is elsewhere. */
-export async function until<T>(
-  what: string,
-  test: () => T | undefined | false | Promise<T | undefined | false>,
-  deadlineMs = 10_000,
-): Promise<T> {
-  const endMs = performance.now() + deadlineMs;
-  for (;;) {
-    const value = await test();
-    if (value !== undefined && value !== false) return value;
-    if (performance.now() > endMs) throw new Error(`not in ${deadlineMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
+export { until };
 
-interface Server {
-  readonly name: string;
-  readonly port: number;
-  readonly config: string;
-  readonly storeDir: string;
+interface Server extends NatsServerPlace {
   child: ChildProcess | undefined;
   exited: Promise<void>;
 }
@@ -66,25 +54,8 @@ export class NatsServers {
     advertise = true,
   }: NatsServersOptions = {}): Promise<NatsServers> {
     const folder = await mkdtemp(join(tmpdir(), 'kefu-nats-'));
-    const ports = await Promise.all(Array.from({ length: 2 * count }, () => freePort()));
-    const routes = ports.slice(count).map((port) => `nats://127.0.0.1:${port}`);
-    const servers: Server[] = [];
-    for (let index = 0; index < count; index += 1) {
-      const name = `n${index}`;
-      const storeDir = join(folder, name);
-      const config = join(folder, `${name}.conf`);
-      const cluster = `cluster { name: test, listen: "127.0.0.1:${ports[count + index]!}", routes: [${routes.join(', ')}], no_advertise: ${!advertise} }`;
-      const lines = [
-        `server_name: ${name}`,
-        `listen: "127.0.0.1:${ports[index]!}"`,
-        `jetstream { store_dir: "${storeDir}", max_file: 1G, max_mem: 64M }`,
-        count === 1 ? '' : cluster,
-        more,
-      ];
-      await writeFile(config, lines.join('\n'));
-      const exited = Promise.resolve();
-      servers.push({ name, port: ports[index]!, config, storeDir, child: undefined, exited });
-    }
+    const places = await placeNatsServers({ folder, count, more, advertise });
+    const servers = places.map((place) => ({ ...place, child: undefined, exited: Promise.resolve() }));
     const all = new NatsServers(folder, servers, more === '');
     process.once('exit', () => all.#killAll());
     await all.#startAll();
@@ -190,53 +161,24 @@ export class NatsServers {
     await mkdir(server.storeDir, { recursive: true });
     const program = ensureNatsServer();
     if (program === undefined) throw new Error('there is no nats-server');
-    const args = ['-c', server.config];
-    // The kernel kills it with us, also when we are killed without a chance to.
-    const setpriv = '/usr/bin/setpriv';
-    const child = existsSync(setpriv)
-      ? spawn(setpriv, ['--pdeathsig', 'KILL', program, ...args], { stdio: ['ignore', 'ignore', 'pipe'] })
-      : spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawnWithUs(program, ['-c', server.config], 'KILL');
+    child.stdout?.resume();
     let log = '';
-    child.stderr.on('data', (data: Buffer) => (log = `${log}${data.toString()}`.slice(-4000)));
+    child.stderr?.on('data', (data: Buffer) => (log = `${log}${data.toString()}`.slice(-4000)));
     server.child = child;
     server.exited = new Promise((resolve) => child.once('exit', () => resolve()));
     await until(`${server.name} takes connections`, async () => {
       if (child.exitCode !== null) throw new Error(`nats-server ended: ${log}`);
-      return isListening(server.port);
+      return isNatsListening(server.port);
     });
   }
 
-  /** JetStream answers once it has a meta leader, and places a stream on all peers once they have all joined. */
   async #untilReady(): Promise<void> {
     const link = await this.connect();
     try {
-      const manager = await jetstreamManager(link.client, { checkAPI: false, timeout: 1000 });
-      const stream = { name: 'ready', subjects: ['ready'], num_replicas: this.#servers.length };
-      await until(
-        'JetStream is ready',
-        async () => {
-          try {
-            await manager.streams.add(stream);
-            return await manager.streams.delete(stream.name);
-          } catch {
-            return false;
-          }
-        },
-        30_000,
-      );
+      await untilJetStream(link.client, this.#servers.length);
     } finally {
       await link.close();
     }
   }
-}
-
-function isListening(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection(port, '127.0.0.1');
-    socket.once('data', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
 }

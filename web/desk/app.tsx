@@ -1,9 +1,9 @@
+import { Login } from '../shared/login.tsx';
 import { Dialog, Lightbox, LinkBanner } from '../shared/parts.tsx';
 import { Conversation } from './conversation.tsx';
 import { CustomerPanel } from './customer.tsx';
-import { Login } from './login.tsx';
 import { Sidebar } from './sidebar.tsx';
-import { desk, infoOpen, selected, sheet, toast } from './store.ts';
+import { desk, infoOpen, login, selected, sheet, signedOut, toast } from './store.ts';
 import { d } from './words.ts';
 
 const shortcuts = [
@@ -34,7 +34,7 @@ function Help() {
 
 export function App() {
   const chat = desk.value;
-  if (!chat) return <Login />;
+  if (!chat) return <Login title={d('welcome')} signedOut={signedOut.value} login={login} />;
   return (
     <div class="page">
       <LinkBanner chat={chat} />

@@ -1,6 +1,7 @@
 import { render } from 'preact';
 import '../shared/theme.css';
 import '../shared/chat.css';
+import '../shared/login.css';
 import './desk.css';
 import { lang } from '../shared/i18n.ts';
 import { App } from './app.tsx';

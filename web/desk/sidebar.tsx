@@ -65,6 +65,19 @@ function Me({ agent }: { agent: Desk['agent'] }) {
       <button class="tool" onClick={() => (sheet.value = 'help')} aria-label={d('help')} title={d('help')}>
         <Icon name="help" />
       </button>
+      {agent.role === 'admin' && (
+        // Opened by this tab, so that it has the same login.
+        <a
+          class="tool"
+          href="cluster"
+          target="_blank"
+          rel="opener"
+          aria-label={d('cluster')}
+          title={d('cluster')}
+        >
+          <Icon name="cluster" />
+        </a>
+      )}
       <button class="tool" onClick={() => leave()} aria-label={d('signOut')} title={d('signOut')}>
         <Icon name="exit" />
       </button>

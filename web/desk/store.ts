@@ -6,12 +6,12 @@ import { BlobCache, Uploads } from '../shared/files.ts';
 import { localStore, Outbox } from '../shared/outbox.ts';
 import { Refused, type Me, type Presence, type ServerFrame, type Waiting } from '../shared/protocol.ts';
 import type { SessionModel } from '../shared/session-model.ts';
+import { forget, remembered, signIn } from '../shared/sign-in.ts';
 import { chime } from '../shared/sound.ts';
 import { errorText } from '../shared/words.ts';
 import { systemLine } from './system-line.ts';
 import { d } from './words.ts';
 
-const TOKEN = 'kefu:agent';
 const PRESENCE = 'kefu:presence';
 const base = new URL('.', location.href).href;
 
@@ -44,15 +44,6 @@ const attentive = () => document.visibilityState !== 'hidden' && document.hasFoc
 export const focused = signal(attentive());
 for (const name of ['focus', 'blur', 'visibilitychange']) {
   addEventListener(name, () => (focused.value = attentive()), true);
-}
-
-// One login a tab, so that two agents may sit side by side in one browser; it survives a reload.
-function remembered(): { agent: Me; token: string } | null {
-  try {
-    return JSON.parse(sessionStorage.getItem(TOKEN) ?? 'null') as { agent: Me; token: string } | null;
-  } catch {
-    return null;
-  }
 }
 
 /** A session list's own sessions: what this agent holds, and the one on the screen even if it has gone. */
@@ -200,12 +191,10 @@ function enter(agent: Me, token: string): void {
 }
 
 export async function login(email: string, password: string): Promise<void> {
-  const { agent, token } = await new Api(base).login(email, password);
-  const me: Me = { ...agent, kind: agent.kind ?? 'agent' };
-  sessionStorage.setItem(TOKEN, JSON.stringify({ agent: me, token }));
+  const { agent, token } = await signIn(base, email, password);
   sessionStorage.setItem(PRESENCE, 'online');
   signedOut.value = false;
-  enter(me, token);
+  enter(agent, token);
 }
 
 export function leave(unauthorized = false): void {
@@ -214,7 +203,7 @@ export function leave(unauthorized = false): void {
   selected.value = null;
   waiting.value = {};
   signedOut.value = unauthorized;
-  sessionStorage.removeItem(TOKEN);
+  forget();
   if (!unauthorized) {
     signedIn?.client.connection.send({ t: 'presence', state: 'offline' });
     signedIn?.client.connection.stop('left');

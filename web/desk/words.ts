@@ -3,12 +3,8 @@ import { translator, type Words } from '../shared/i18n.ts';
 const words = {
   title: ['kefu desk', 'kefu 客服工作台'],
   welcome: ['Sign in to the desk', '登录客服工作台'],
-  email: ['E-mail', '邮箱'],
-  password: ['Password', '密码'],
-  signIn: ['Sign in', '登录'],
   signOut: ['Sign out', '退出登录'],
-  badCredentials: ['Wrong e-mail or password', '邮箱或密码不正确'],
-  signedOut: ['You were signed out. Please sign in again.', '登录已失效，请重新登录。'],
+  cluster: ['The cluster', '集群状态'],
   presence: ['Your presence', '在线状态'],
   online: ['Online', '在线'],
   busy: ['Busy', '忙碌'],

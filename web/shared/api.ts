@@ -1,3 +1,4 @@
+import type { ClusterReport } from '../../src/protocol/cluster-status.ts';
 import {
   Refused,
   type FileBody,
@@ -43,14 +44,24 @@ export class Api {
     this.token = token;
   }
 
-  async #call(method: string, path: string, body?: unknown, type = 'application/json'): Promise<Response> {
+  async #call(
+    method: string,
+    path: string,
+    body?: unknown,
+    { type = 'application/json', signal }: { type?: string; signal?: AbortSignal } = {},
+  ): Promise<Response> {
     const headers: Record<string, string> = {};
     if (this.token) headers['Authorization'] = `Bearer ${this.token}`;
     if (body !== undefined) headers['Content-Type'] = type;
     const payload = body === undefined ? null : body instanceof Blob ? body : JSON.stringify(body);
     let response: Response;
     try {
-      response = await fetch(new URL(path, this.#base), { method, headers, body: payload });
+      response = await fetch(new URL(path, this.#base), {
+        method,
+        headers,
+        body: payload,
+        signal: signal ?? null,
+      });
     } catch (error) {
       throw new Refused('disconnected', String(error));
     }
@@ -62,8 +73,8 @@ export class Api {
     throw new Refused(code, message, retry);
   }
 
-  async #json<T>(method: string, path: string, body?: unknown): Promise<T> {
-    const response = await this.#call(method, path, body);
+  async #json<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+    const response = await this.#call(method, path, body, signal === undefined ? {} : { signal });
     return (await response.json()) as T;
   }
 
@@ -113,9 +124,16 @@ export class Api {
     return this.#list<Group>('v1/groups');
   }
 
+  /** For admins. */
+  cluster(timeoutMs: number) {
+    return this.#json<ClusterReport>('GET', 'v1/cluster', undefined, AbortSignal.timeout(timeoutMs));
+  }
+
   async upload(session: string, file: Blob, name: string): Promise<FileBody> {
     const path = `v1/sessions/${session}/files?name=${encodeURIComponent(name)}`;
-    const response = await this.#call('POST', path, file, file.type || 'application/octet-stream');
+    const response = await this.#call('POST', path, file, {
+      type: file.type || 'application/octet-stream',
+    });
     const { file: kept } = (await response.json()) as { file: Omit<FileBody, 'type'> };
     const type = /^image\/(png|jpeg|gif|webp)$/.test(kept.mime) ? 'image' : 'file';
     return { type, url: kept.url, name: kept.name, mime: kept.mime, size: kept.size };

@@ -1,10 +1,27 @@
 import { useState } from 'preact/hooks';
-import { Refused } from '../shared/protocol.ts';
-import { errorText } from '../shared/words.ts';
-import { login, signedOut } from './store.ts';
-import { d } from './words.ts';
+import { translator, type Words } from './i18n.ts';
+import { Refused } from './protocol.ts';
+import { errorText } from './words.ts';
 
-export function Login() {
+const words = {
+  email: ['E-mail', '邮箱'],
+  password: ['Password', '密码'],
+  signIn: ['Sign in', '登录'],
+  badCredentials: ['Wrong e-mail or password', '邮箱或密码不正确'],
+  signedOut: ['You were signed out. Please sign in again.', '登录已失效，请重新登录。'],
+} satisfies Words;
+
+const w = translator(words);
+
+export interface LoginProps {
+  title: string;
+  /** The last login has ended by itself. */
+  signedOut: boolean;
+  /** Rejects with a Refused. */
+  login(email: string, password: string): Promise<void>;
+}
+
+export function Login({ title, signedOut, login }: LoginProps) {
   const [email, setEmail] = useState('');
   const [password, setPassword] = useState('');
   const [problem, setProblem] = useState('');
@@ -16,7 +33,7 @@ export function Login() {
       await login(email.trim(), password);
     } catch (error) {
       const code = error instanceof Refused ? error.code : 'other';
-      setProblem(code === 'bad_credentials' ? d('badCredentials') : errorText(code));
+      setProblem(code === 'bad_credentials' ? w('badCredentials') : errorText(code));
       setBusy(false);
     }
   };
@@ -29,10 +46,10 @@ export function Login() {
         }}
       >
         <span class="mark">kefu</span>
-        <h1>{d('welcome')}</h1>
-        {signedOut.value && !problem && <p role="status">{d('signedOut')}</p>}
+        <h1>{title}</h1>
+        {signedOut && !problem && <p role="status">{w('signedOut')}</p>}
         <label>
-          {d('email')}
+          {w('email')}
           <input
             class="field"
             type="email"
@@ -45,7 +62,7 @@ export function Login() {
           />
         </label>
         <label>
-          {d('password')}
+          {w('password')}
           <input
             class="field"
             type="password"
@@ -62,7 +79,7 @@ export function Login() {
           </p>
         )}
         <button class="primary" disabled={busy}>
-          {d('signIn')}
+          {w('signIn')}
         </button>
       </form>
     </main>
