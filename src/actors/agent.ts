@@ -146,8 +146,7 @@ class AgentActor implements Actor<AgentMessage> {
         return;
       }
       case 'lapsed':
-        if (this.#reserved.delete(message.session)) this.#report();
-        return;
+        return this.#lapse(message.session, message.slot);
       case 'held':
         return this.#hold(message.session, message.seq);
       case 'gone':
@@ -302,13 +301,21 @@ class AgentActor implements Actor<AgentMessage> {
       .then((holder) => {
         // While the assignment is on its way to the database the session says so, and the slot stays taken.
         if (this.#reserved.get(session) !== slot) return;
-        if (holder.agent !== this.#id) return system.notify(agentKind, this.#id, { type: 'lapsed', session });
+        if (holder.agent !== this.#id)
+          return system.notify(agentKind, this.#id, { type: 'lapsed', session, slot });
         // It took the slot, and its word was lost.
         const held = [{ session, seq: holder.seq }];
         system.notify(agentKind, this.#id, { type: 'found', held, lost: [] });
       })
       // No answer: the outcome stays unknown, and the next check asks again.
       .catch(() => undefined);
+  }
+
+  /** Between the session's answer and this its slot may have been promised anew. */
+  #lapse(session: string, slot: object): void {
+    if (this.#reserved.get(session) !== slot) return;
+    this.#reserved.delete(session);
+    this.#report();
   }
 
   #hold(session: string, seq: number): void {

@@ -231,8 +231,8 @@ export type AgentMessage =
   /** ask from a session that is about to be assigned → Fence, under which the promise holds */
   | { readonly type: 'promise'; readonly session: string }
   | { readonly type: 'unreserve'; readonly session: string }
-  /** The session of a reservation was asked, and is not this agent's. */
-  | { readonly type: 'lapsed'; readonly session: string }
+  /** From itself: the session of that very reservation was asked, and is not this agent's. */
+  | { readonly type: 'lapsed'; readonly session: string; readonly slot: object }
   /** From a session, after the commit. */
   | { readonly type: 'held'; readonly session: string; readonly seq: number }
   | { readonly type: 'gone'; readonly session: string; readonly reason: string; readonly seq: number }

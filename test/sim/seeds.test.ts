@@ -108,6 +108,12 @@ const found: readonly (readonly [bug: string, seed: number, faults: string, watc
     1,
   ],
   [
+    'a slot that was promised anew between a session’s answer and its being heard was given back',
+    930017906,
+    'databaseHalfOpen:1018:3:0:6722,threadCrash:1704:0:1:2994,databaseCrash:3440:3:2:6919,island:6858:2:0:5900,suspend:8646:1:2:2604',
+    0,
+  ],
+  [
     'a queue that missed whom a session was passed to offered it to others for ever',
     900106697,
     'crash:976:3:3:85,noLeader:2804:2:4:2758,cut:4370:4:4:1394,disconnect:9322:4:3:2134',
