@@ -290,8 +290,7 @@ function collect(): Promise<unknown> {
   metrics.mailboxDepthMax.set(stats.mailboxDepthMax);
   metrics.journalQueue.set(journal.queued);
   metrics.hotBytes.set(history.hotBytes);
-  metrics.hotReads.set(history.hits);
-  metrics.warmReads.set(history.misses);
+  for (const [tier, count] of Object.entries(history.reads)) metrics.historyReads.set({ tier }, count);
   metrics.linkRefused.set(router.refused);
   for (const [kind, count] of Object.entries(stats.actors)) metrics.actors.set({ kind }, count);
   metrics.eventLoopDelay.set(delay.percentile(99) / 1e9);

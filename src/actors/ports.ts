@@ -52,8 +52,12 @@ export interface History {
     upTo: number,
     limit: number,
   ): readonly EventOut[] | Promise<readonly EventOut[]>;
-  /** Calls back for every message of a session, in order: what builds the table of ids. */
-  messageIds(session: string, each: (seq: number, sender: string, id: string) => void): Promise<void>;
+  /** Calls back for every message of a session, in order: what builds the table of ids. Only a closed one may be in the archive. */
+  messageIds(
+    session: string,
+    isClosed: boolean,
+    each: (seq: number, sender: string, id: string) => void,
+  ): Promise<void>;
 }
 
 export interface Sessions {

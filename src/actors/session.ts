@@ -202,7 +202,8 @@ class SessionActor implements Actor<SessionMessage> {
 
   async #loadIds(): Promise<void> {
     const ids = new MessageIds();
-    await this.#options.history.messageIds(this.#id, (seq, sender, id) => ids.add(sender, id, seq));
+    const isClosed = this.#committed?.state === 'closed';
+    await this.#options.history.messageIds(this.#id, isClosed, (seq, sender, id) => ids.add(sender, id, seq));
     for (const { event } of this.#pending)
       if (event.type === 'message') ids.add(event.sender, event.id, event.seq);
     this.#ids = ids;

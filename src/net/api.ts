@@ -30,6 +30,7 @@ import {
   requestLimits,
 } from './requests-in.ts';
 import { sessionPage, type SessionLister } from './session-page.ts';
+import { timelinePage } from './timeline.ts';
 import type { Identity, Tokens } from './tokens.ts';
 import type { TokenBuckets } from './token-bucket.ts';
 
@@ -100,6 +101,13 @@ const routes = new Map<string, Route>([
   [
     'get /v1/sessions/:/files/:',
     (api, _request, who, [id, file]) => api.files.download(who, session(id), idOr404(file)),
+  ],
+  [
+    'get /v1/customers/:/events',
+    async (api, { query }, who, [id]) => ({
+      status: 200,
+      body: await timelinePage(api, who, idOr404(id), query),
+    }),
   ],
   ['get /v1/agents', listAgents],
   ['post /v1/agents', addAgent],

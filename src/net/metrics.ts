@@ -62,8 +62,25 @@ export class Metrics {
     'Events waiting for a journal transaction',
   );
   readonly hotBytes = this.#gauge('kefu_history_hot_bytes', 'Bytes of recent events in memory');
-  readonly hotReads = this.#gauge('kefu_history_hot_reads', 'Ranges read from memory since the start');
-  readonly warmReads = this.#gauge('kefu_history_warm_reads', 'Ranges read from PostgreSQL since the start');
+  readonly historyReads = new Gauge({
+    name: 'kefu_history_reads',
+    help: 'Ranges of history read since the start, by the tier that had them: hot is memory, warm PostgreSQL, cold the archive',
+    labelNames: ['tier'],
+    registers: [this.registry],
+  });
+  readonly coldSeconds = new Histogram({
+    name: 'kefu_history_cold_seconds',
+    help: 'Time of reading one session from the archive',
+    buckets: [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5],
+    registers: [this.registry],
+  });
+  readonly coldBytes = this.#counter('kefu_history_cold_bytes_total', 'Bytes read from the archive');
+  readonly coldAgeSeconds = new Histogram({
+    name: 'kefu_history_cold_age_seconds',
+    help: 'Age of what was read from the archive',
+    buckets: [86_400, 7 * 86_400, 30 * 86_400, 90 * 86_400, 365 * 86_400, 3 * 365 * 86_400],
+    registers: [this.registry],
+  });
   readonly eventLoopDelay = new Gauge({
     name: 'kefu_event_loop_delay_seconds',
     help: '99th percentile of the event loop’s delay since the last scrape, of the worst thread',

@@ -22,6 +22,11 @@ const pageUsual = 50;
 const pageMax = 100;
 const states = new Set(['waiting', 'chatting', 'transferring', 'closed']);
 
+/** Which sessions an agent may see: those of its groups and its own; an admin all. */
+export function visibleTo(who: Actor): { visibleTo?: { agent: string; groups: readonly string[] } } {
+  return who.role === 'admin' ? {} : { visibleTo: { agent: who.id, groups: who.groups ?? [] } };
+}
+
 /** A page of the sessions that an agent may see, newest first: the same for HTTP and NATS. */
 export async function sessionPage(
   store: SessionLister,
@@ -37,8 +42,7 @@ export async function sessionPage(
   const before = optionalId(query, 'cursor');
   const group = optional(query, 'group');
   const q = optional(query, 'q')?.replaceAll('\0', '').slice(0, 200);
-  const visibleTo = who.role === 'admin' ? undefined : { agent: who.id, groups: who.groups ?? [] };
-  const given = { state, agent, customer, group, q, visibleTo, before };
+  const given = { state, agent, customer, group, q, before, ...visibleTo(who) };
   const filter = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const found = await store.listSessions({ ...filter, limit: limit + 1 });
   const page = found.slice(0, limit);

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { History } from '../actors/ports.ts';
 import { storedEvent } from '../actors/session-events.ts';
 import type { EventOut } from '../protocol/session-view.ts';
+import { KefuError } from '../core/errors.ts';
 import type { Reader } from './database.ts';
 
 /** The last events of a session, without gaps: what most readers want. */
@@ -10,23 +11,31 @@ interface Tail {
   bytes: number;
 }
 
+/** The archive: all of a session's events that are in it, from 1 on; undefined when none are. */
+export interface ColdTier {
+  events(session: string): Promise<readonly EventOut[] | undefined>;
+}
+
 /** Events kept of one session; a busy one must not push out all others. */
 const tailMax = 256;
 /** What an event costs beside its text. */
 const eventOverhead = 160;
 
 /**
- * Reading any range of any session: recent events from memory, an LRU bounded in bytes; the rest from PostgreSQL.
- * Only the thread that owns a session reads here, after its commits, so memory and table never contradict each other.
+ * Reading any range of any session: recent events from memory, an LRU bounded in bytes; the rest from PostgreSQL; what
+ * is not there any more from the archive, and into memory as a whole. Only the thread that owns a session reads here,
+ * after its commits, so memory and table never contradict each other; the archive holds what the table held.
  */
 export class TieredHistory implements History {
   readonly #reader: Reader;
   readonly #hot: LRUCache<string, Tail>;
-  hits = 0;
-  misses = 0;
+  readonly #cold: ColdTier | undefined;
+  /** Reads by the tier that answered. */
+  readonly reads = { hot: 0, warm: 0, cold: 0 };
 
-  constructor(reader: Reader, hotBytes: number) {
+  constructor(reader: Reader, hotBytes: number, cold?: ColdTier) {
     this.#reader = reader;
+    this.#cold = cold;
     this.#hot = new LRUCache({ maxSize: Math.max(1, hotBytes), sizeCalculation: (tail) => tail.bytes });
   }
 
@@ -41,10 +50,18 @@ export class TieredHistory implements History {
     const kept = old !== undefined && last !== undefined && last.seq === first.seq - 1 ? old.events : [];
     for (const event of events) kept.push(event);
     // Cut by halves: shifting one off for each one added would copy the array each time.
-    const tail = kept.length > tailMax ? kept.slice(kept.length - tailMax / 2) : kept;
+    this.#keep(session, kept.length > tailMax ? kept.slice(kept.length - tailMax / 2) : kept);
+  }
+
+  #keep(session: string, events: EventOut[]): void {
     let bytes = 200;
-    for (const event of tail) bytes += event.json.length + eventOverhead;
-    this.#hot.set(session, { events: tail, bytes });
+    for (const event of events) bytes += event.json.length + eventOverhead;
+    this.#hot.set(session, { events, bytes });
+  }
+
+  /** What is known of a session is not so any more: it was erased. */
+  forget(session: string): void {
+    this.#hot.delete(session);
   }
 
   range(
@@ -57,10 +74,9 @@ export class TieredHistory implements History {
     const hot = this.#hot.get(session)?.events;
     const first = hot?.[0];
     if (hot !== undefined && first !== undefined && first.seq <= after + 1 && hot.at(-1)!.seq >= last) {
-      this.hits += 1;
+      this.reads.hot += 1;
       return hot.slice(after + 1 - first.seq, last + 1 - first.seq);
     }
-    this.misses += 1;
     return this.#read(session, after, last);
   }
 
@@ -70,12 +86,34 @@ export class TieredHistory implements History {
         select seq, data::text as data from events
         where session = ${session}::uuid and seq > ${after} and seq <= ${last} order by seq`,
     );
-    return rows.map((row) => storedEvent(row.seq, row.data));
+    const warm = rows.map((row) => storedEvent(row.seq, row.data));
+    if (warm.length >= last - after || this.#cold === undefined) {
+      this.reads.warm += 1;
+      return warm;
+    }
+    // What is missing was moved: all of a session's first events together, in the transaction that took them from here.
+    const cold = await this.#cold.events(session);
+    this.reads.cold += 1;
+    const upTo = warm[0]?.seq ?? last + 1;
+    const found = (cold ?? []).filter(({ seq }) => seq > after && seq < upTo).concat(warm);
+    if (found.length < last - after)
+      throw new KefuError(
+        'internal',
+        `events ${after + 1} to ${last} of session ${session} are not complete`,
+      );
+    if (cold !== undefined && this.#hot.peek(session) === undefined) this.#keep(session, [...cold]);
+    return found;
   }
 
-  async messageIds(session: string, each: (seq: number, sender: string, id: string) => void): Promise<void> {
+  async messageIds(
+    session: string,
+    isClosed: boolean,
+    each: (seq: number, sender: string, id: string) => void,
+  ): Promise<void> {
     const page = 5000;
-    for (let after = 0; ;) {
+    const cold = (isClosed ? await this.#cold?.events(session) : undefined) ?? [];
+    for (const { seq, type, sender, id } of cold) if (type === 'message') each(seq, sender, id);
+    for (let after = cold.at(-1)?.seq ?? 0; ;) {
       const rows = await this.#reader.query(
         (sql) => sql<{ seq: number; sender: string; id: string }[]>`
           select seq, data->'from'->>'id' as sender, data->>'id' as id from events
