@@ -77,6 +77,22 @@ export async function openDesk(
   return view;
 }
 
+/** The page of the cluster, after the login. */
+export async function openCluster(
+  browser: Browser,
+  node: Pick<TestNode, 'url'>,
+  who: string,
+  options: { locale?: string; width?: number; height?: number } = {},
+): Promise<View> {
+  const view = await newPage(browser, options);
+  const { page } = view;
+  await page.goto(`${node.url}/cluster`);
+  await page.locator('input[type=email]').fill(`${who}@demo.kefu`);
+  await page.locator('input[type=password]').fill('demo');
+  await page.keyboard.press('Enter');
+  return view;
+}
+
 export async function write(place: Page | Frame, text: string): Promise<void> {
   await place.locator('textarea').first().fill(text);
   await place.locator('textarea').first().press('Enter');

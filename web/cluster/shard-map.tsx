@@ -90,7 +90,7 @@ export function ShardMap({ now }: { now: ClusterReport }) {
         role="application"
         aria-label={c('map')}
         onKeyDown={step}
-        onPointerOver={pick}
+        onPointerMove={pick}
         onClick={pick}
       >
         {now.shards.map((shard) => (
