@@ -1,11 +1,16 @@
 import type { System } from './actors/engine/types.ts';
-import { agentKind, queueKind } from './actors/messages.ts';
-import { shardOf } from './core/ids.ts';
+import { agentKind, queueKind, sessionKind } from './actors/messages.ts';
+import { KefuError } from './core/errors.ts';
+import { shardOf, type IdSource } from './core/ids.ts';
 import type { ApiOptions } from './net/api.ts';
 import type { ClusterReport } from './protocol/cluster-status.ts';
 import type { Clock } from './core/clock.ts';
 import type { FeedStats } from './integrations/nats/feed.ts';
 import type { People } from './store/people.ts';
+import type { Reader } from './store/database.ts';
+import type { PostgresJournal } from './store/journal.ts';
+import type { ObjectStore } from './store/object-store.ts';
+import { Rights } from './store/rights.ts';
 import type { SessionIndex } from './store/session-index.ts';
 import type { WorkerLoad } from './worker-messages.ts';
 
@@ -82,4 +87,40 @@ export function tellLoad(
   const { feed, ...rest } = now();
   tell({ ...rest, feed: feed === undefined ? null : { waiting: feed.held, lagMs: feed.lagMs } });
   clock.after(loadEveryMs, () => tellLoad(clock, now, tell));
+}
+
+const probeWaitMs = 2000;
+
+/** Whether commits go through: the journal has a connection, and the database answers now. */
+export async function isReady(clock: Clock, reader: Reader, journal: PostgresJournal): Promise<boolean> {
+  if (!journal.ready) return false;
+  const late = new Promise<false>((resolve) => clock.after(probeWaitMs, () => resolve(false)));
+  const answers = reader
+    .query((sql) => sql`select 1`)
+    .then(
+      () => true,
+      () => false,
+    );
+  return (await Promise.race([answers, late])) && journal.ready;
+}
+
+export function rightsOf(worker: {
+  readonly reader: Reader;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly system: System;
+  readonly objects: () => ObjectStore | undefined;
+}): Rights {
+  const { system, objects, ...rest } = worker;
+  return new Rights({
+    ...rest,
+    forget: (sessions) => {
+      for (const id of sessions) system.ref(sessionKind, id).tell({ type: 'erased' });
+    },
+    deleteObject: (object) => {
+      const store = objects();
+      if (store === undefined) throw new KefuError('unavailable', 'the object store is not open yet');
+      return store.delete(object);
+    },
+  });
 }

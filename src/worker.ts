@@ -35,12 +35,13 @@ import { openPool, Reader } from './store/database.ts';
 import { Files } from './store/files.ts';
 import { TieredHistory } from './store/history.ts';
 import { PostgresJournal } from './store/journal.ts';
+import type { ObjectStore } from './store/object-store.ts';
 import { openFileStore } from './store/object-store-file.ts';
 import { People } from './store/people.ts';
 import { SessionIndex } from './store/session-index.ts';
 import { newestTerms } from './store/shards.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
-import { apiStore, orUnlimited, StatusAsks, tellLoad, wake } from './worker-parts.ts';
+import { apiStore, isReady, orUnlimited, rightsOf, StatusAsks, tellLoad, wake } from './worker-parts.ts';
 
 const start = workerData as WorkerStart;
 const { config, index } = start;
@@ -245,6 +246,7 @@ const nobodyThere = refusal('unavailable', 'who has this session is not known ju
 
 const requests = new Requests(system, people);
 const tokens = createTokens({ keys: start.tokenKeys, clock });
+const rights = rightsOf({ reader, clock, ids, system, objects: () => objects });
 const statusAsks = new StatusAsks((id) => send({ type: 'askStatus', id }));
 if (link !== undefined)
   serveRequests({
@@ -300,14 +302,17 @@ function collect(): Promise<unknown> {
 
 let listener: uWS.us_listen_socket | undefined;
 let app: uWS.TemplatedApp | undefined;
+let objects: ObjectStore | undefined;
 
 async function listen(): Promise<void> {
   const { cert, key } = config.tls;
   app = cert === '' ? uWS.App() : uWS.SSLApp({ cert_file_name: cert, key_file_name: key });
   gateway.attach(app);
-  const objects = await openFileStore({ directory: config.objectsDir, wallMs: () => clock.wallMs() });
+  const store = await openFileStore({ directory: config.objectsDir, wallMs: () => clock.wallMs() });
+  objects = store;
   const site = siteHandler({
     api: {
+      rights,
       clock,
       ids,
       system,
@@ -316,11 +321,7 @@ async function listen(): Promise<void> {
       cluster: () => statusAsks.ask(),
       files: new FileRoutes({
         requests,
-        store: {
-          put: (path, content, options) => objects.put(path, content, options),
-          get: (path) => objects.get(path),
-          delete: (path) => objects.delete(path),
-        },
+        store,
         index: new Files(reader),
         ids,
         uploadBytes: config.limits.uploadBytes,
@@ -337,7 +338,7 @@ async function listen(): Promise<void> {
     threads: start.threads,
     origins: config.http.origins,
     metricsOpen: config.metrics.open,
-    ready,
+    ready: () => isReady(clock, reader, journal),
     countByState: () => sessions.countByState(),
     rejected: (code) => metrics.rejected.inc({ code }),
     crash: process.env['KEFU_TEST_HOOKS'] === '1' ? crashOnPurpose : undefined,
@@ -360,21 +361,6 @@ async function listen(): Promise<void> {
       resolve();
     });
   });
-}
-
-const probeWaitMs = 2000;
-
-/** Whether commits go through: the journal has a connection, and the database answers now. */
-async function ready(): Promise<boolean> {
-  if (!journal.ready) return false;
-  const late = new Promise<false>((resolve) => clock.after(probeWaitMs, () => resolve(false)));
-  const answers = reader
-    .query((sql) => sql`select 1`)
-    .then(
-      () => true,
-      () => false,
-    );
-  return (await Promise.race([answers, late])) && journal.ready;
 }
 
 function crashOnPurpose(): void {

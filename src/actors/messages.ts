@@ -76,6 +76,8 @@ export type SessionMessage =
     }
   | { readonly type: 'requeue'; readonly agent: string; readonly reason: string }
   | { readonly type: 'retarget' }
+  /** Its rows are gone, or about to go. */
+  | { readonly type: 'erased' }
   /** ask → Holder. An agent that is told "not yours" will not be assigned by a promise of before. */
   | { readonly type: 'holder' }
   /** ask → SessionView */

@@ -43,6 +43,8 @@ export interface Journal {
 }
 
 export interface History {
+  /** What is remembered of a session that was erased. */
+  forget(session: string): void;
   /** Remembers committed events as hot. */
   keep(session: string, events: readonly EventOut[]): void;
   /** Events with after < seq ≤ upTo, in order, at most `limit`; hot ones at once, else from the database. */

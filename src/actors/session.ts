@@ -145,6 +145,9 @@ class SessionActor implements Actor<SessionMessage> {
         return;
       case 'threadLost':
         return this.#subscribers.removeThread(message.thread);
+      case 'erased':
+        this.#options.history.forget(this.#id);
+        return this.#context.stop();
       case 'replay':
         return this.#replay(message.peer, message.after);
       case 'typing':

@@ -21,6 +21,14 @@ import { hashPassword, verifyPassword } from './passwords.ts';
 import { numberOf, optional, pageLimit } from './query.ts';
 import type { Requests } from './requests.ts';
 import {
+  auditPage,
+  eraseCustomer,
+  holdCustomer,
+  keepGroup,
+  liftHold,
+  type RightsStore,
+} from './rights-routes.ts';
+import {
   parseClose,
   parseLogin,
   parseOpen,
@@ -67,6 +75,7 @@ export interface ApiOptions {
   readonly store: ApiStore;
   readonly tokens: Tokens;
   readonly files: FileRoutes;
+  readonly rights: RightsStore;
   /** The cluster as this node sees it. */
   readonly cluster: () => Promise<ClusterReport>;
   readonly logins: TokenBuckets;
@@ -108,6 +117,29 @@ const routes = new Map<string, Route>([
       status: 200,
       body: await timelinePage(api, who, idOr404(id), query),
     }),
+  ],
+  [
+    'post /v1/customers/:/erase',
+    async (api, request, who, [id]) =>
+      eraseCustomer(api, adminOnly(who), idOr404(id), await json(api, request)),
+  ],
+  [
+    'put /v1/customers/:/hold',
+    async (api, request, who, [id]) =>
+      holdCustomer(api, adminOnly(who), idOr404(id), await json(api, request)),
+  ],
+  ['delete /v1/customers/:/hold', (api, _request, who, [id]) => liftHold(api, adminOnly(who), idOr404(id))],
+  [
+    'put /v1/groups/:/retention',
+    async (api, request, who, [name]) =>
+      keepGroup(api, adminOnly(who), groupOf(name, 'the group'), await json(api, request)),
+  ],
+  [
+    'get /v1/audit',
+    (api, { query }, who) => {
+      adminOnly(who);
+      return auditPage(api, query);
+    },
   ],
   ['get /v1/agents', listAgents],
   ['post /v1/agents', addAgent],
@@ -186,8 +218,9 @@ function agentOnly(who: Actor): void {
   if (who.kind === 'customer') throw new KefuError('forbidden', 'this is for agents');
 }
 
-function adminOnly(who: Actor): void {
+function adminOnly(who: Actor): Actor {
   if (who.role !== 'admin') throw new KefuError('forbidden', 'this is for admins');
+  return who;
 }
 
 async function addVisitor(api: ApiOptions, request: HttpRequest): Promise<HttpResponse> {

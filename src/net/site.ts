@@ -59,7 +59,7 @@ export function siteHandler(options: SiteOptions): Handler {
 
 const noStore = ['cache-control', 'no-store'] as const;
 const preflight: HeaderList = [
-  ['access-control-allow-methods', 'GET, POST, OPTIONS'],
+  ['access-control-allow-methods', 'GET, POST, PUT, DELETE, OPTIONS'],
   ['access-control-allow-headers', 'authorization, content-type'],
   ['access-control-max-age', '86400'],
 ];

@@ -152,7 +152,7 @@ export class People implements Directory {
       (sql) =>
         sql<
           { id: string; name: string; external_id: string | null; channel: string; attributes: Attributes }[]
-        >`select * from customers where id = ${id}::uuid`,
+        >`select * from customers where id = ${id}::uuid and erased_at is null`,
     );
     if (row === undefined) return undefined;
     const { name, external_id: externalId, channel, attributes } = row;

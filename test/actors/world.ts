@@ -120,6 +120,7 @@ export class World {
         fenceOf: (key) => ({ shard: shardOf(key), epoch: 1 }),
       },
       history: {
+        forget: () => undefined,
         keep: () => undefined,
         range: (): readonly EventOut[] => [],
         messageIds: () => Promise.resolve(),

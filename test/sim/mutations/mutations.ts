@@ -111,6 +111,7 @@ export const mutations: readonly Mutation[] = [
     name: 'the ids of a session that was loaded anew are not read',
     hooks: {
       history: (history) => ({
+        forget: (session) => history.forget(session),
         keep: (session, events) => history.keep(session, events),
         range: (session, after, upTo, limit) => history.range(session, after, upTo, limit),
         messageIds: () => Promise.resolve(),
