@@ -61,8 +61,9 @@ export class Chronicle {
       const last = seen.process;
       seen.epoch = epoch;
       seen.process = process;
+      if (last !== null && !names.has(last)) seen.nobodysSince ??= at - silenceMs(last);
       if (process === null) {
-        seen.nobodysSince ??= at - (last === null || names.has(last) ? 0 : silenceMs(last));
+        seen.nobodysSince ??= at;
         continue;
       }
       const to = names.get(process) ?? process;

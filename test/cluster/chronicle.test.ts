@@ -61,6 +61,14 @@ t.test('the shards of a node that was lost were without an owner since it was la
   t.end();
 });
 
+t.test('also when they have new ones at the next look', (t) => {
+  const chronicle = new Chronicle();
+  chronicle.observe(seen({ 'a~1': 0, 'b~1': 2_000 }, all('b~1', 1)), 10_000);
+  chronicle.observe(seen({ 'a~1': 0 }, all('a~1', 2)), 10_100);
+  t.match(chronicle.recent[0], { kind: 'moved', from: 'b', to: 'a', shards: 4, gapMs: 2_000 });
+  t.end();
+});
+
 t.test('who has drained has left, and is not lost; a new life of a name comes anew', (t) => {
   const chronicle = new Chronicle();
   chronicle.observe(seen({ 'a~1': 0, 'b~1': 0 }, all('a~1', 1), ['b~1']), 0);

@@ -1,3 +1,4 @@
+import { Fragment } from 'preact';
 import type { ClusterReport } from '../../src/protocol/cluster-status.ts';
 import { longTime, pageOf, shortTime } from './format.ts';
 import { gone, hueOf, lit } from './store.ts';
@@ -29,6 +30,14 @@ function time(ms: number | null | undefined): string {
   return ms === null ? c('silent') : shortTime(ms);
 }
 
+/** The lowest and the highest of its shards. */
+function epochs(now: ClusterReport, { process }: Member): string {
+  const own = now.shards.filter((shard) => shard.process === process).map(({ epoch }) => epoch);
+  if (own.length === 0) return c('unknown');
+  const [low, high] = [Math.min(...own), Math.max(...own)];
+  return low === high ? String(low) : `${low}–${high}`;
+}
+
 function Facts({ now, member }: { now: ClusterReport; member: Member }) {
   const { health } = member;
   const isSelf = member.process === now.self;
@@ -44,8 +53,11 @@ function Facts({ now, member }: { now: ClusterReport; member: Member }) {
         value={isSelf ? c('unknown') : c('heardAgo', { time: shortTime(member.silenceMs) })}
         bad={member.silenceMs > 1_500}
       />
+      <Fact name={c('joins')} value={member.generation.slice(member.generation.lastIndexOf('.') + 1)} />
+      <Fact name={c('epochs')} value={epochs(now, member)} />
       <Fact name={c('connections')} value={health ? String(health.connections) : c('unknown')} />
       <Fact name={c('queue')} value={health ? String(health.journalQueue) : c('unknown')} />
+      <Fact name={c('feed')} value={health?.feed ? shortTime(health.feed.lagMs) : c('without')} />
       <Fact name="PostgreSQL" value={time(health?.databaseMs)} bad={health?.databaseMs === null} />
       <Fact
         name="NATS"
@@ -91,28 +103,35 @@ function Card({ now, member }: { now: ClusterReport; member: Member }) {
   );
 }
 
-/** Members by name, so that every node's page shows them in the same order; and those that are gone. */
+function GoneCard({ now, event }: { now: ClusterReport; event: (typeof gone.value)[number] }) {
+  const { node, url, kind, at } = event;
+  return (
+    <li class={`card node gone hue-${hueOf(node)}`} data-node={node} data-state={kind}>
+      <header>
+        <span class="swatch" aria-hidden="true" />
+        <h3>{node}</h3>
+        <span class={`chip ${kind}`}>{c(kind)}</span>
+        <Address url={url} />
+      </header>
+      <p>{c(kind === 'lost' ? 'lostMore' : 'leftMore', { time: longTime(now.at - at) })}</p>
+    </li>
+  );
+}
+
+/** By name, so that every node's page shows them in the same order, and those that are gone in their old places. */
 export function Nodes({ now }: { now: ClusterReport }) {
-  const members = [...now.members].sort((a, b) => (a.node < b.node ? -1 : 1));
+  const cards = [
+    ...now.members.map((member) => ({ node: member.node, card: <Card now={now} member={member} /> })),
+    ...gone.value.map((event) => ({ node: event.node, card: <GoneCard now={now} event={event} /> })),
+  ].sort((a, b) => (a.node < b.node ? -1 : 1));
   return (
     <section aria-label={c('nodes')}>
       <h2>
-        {c('nodes')} <span class="count">{members.length}</span>
+        {c('nodes')} <span class="count">{now.members.length}</span>
       </h2>
       <ul class="nodes">
-        {members.map((member) => (
-          <Card key={member.process} now={now} member={member} />
-        ))}
-        {gone.value.map(({ node, url, kind, at }) => (
-          <li key={node} class={`card node gone hue-${hueOf(node)}`} data-node={node} data-state={kind}>
-            <header>
-              <span class="swatch" aria-hidden="true" />
-              <h3>{node}</h3>
-              <span class={`chip ${kind}`}>{c(kind)}</span>
-              <Address url={url} />
-            </header>
-            <p>{c(kind === 'lost' ? 'lostMore' : 'leftMore', { time: longTime(now.at - at) })}</p>
-          </li>
+        {cards.map(({ node, card }) => (
+          <Fragment key={node}>{card}</Fragment>
         ))}
       </ul>
     </section>
