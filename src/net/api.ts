@@ -12,6 +12,7 @@ import { isId, type IdSource } from '../core/ids.ts';
 import type { ClusterReport } from '../protocol/cluster-status.ts';
 import type { Actor } from '../rules/session.ts';
 import { parseMessageBody } from './bodies-in.ts';
+import { exportCustomer, type ExportApi } from './export.ts';
 import { bad, fieldsOf, groupOf, integerOf, textOf } from './fields.ts';
 import { visibleEvent } from './event-frames.ts';
 import type { FileRoutes } from './file-routes.ts';
@@ -75,7 +76,7 @@ export interface ApiOptions {
   readonly store: ApiStore;
   readonly tokens: Tokens;
   readonly files: FileRoutes;
-  readonly rights: RightsStore;
+  readonly rights: RightsStore & ExportApi['rights'];
   /** The cluster as this node sees it. */
   readonly cluster: () => Promise<ClusterReport>;
   readonly logins: TokenBuckets;
@@ -140,6 +141,10 @@ const routes = new Map<string, Route>([
       adminOnly(who);
       return auditPage(api, query);
     },
+  ],
+  [
+    'get /v1/customers/:/export',
+    (api, _request, who, [id]) => exportCustomer(api, adminOnly(who), idOr404(id)),
   ],
   ['get /v1/agents', listAgents],
   ['post /v1/agents', addAgent],

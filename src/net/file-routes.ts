@@ -25,6 +25,7 @@ export interface FileIndex {
     size: number;
     object: string;
   }): Promise<void>;
+  list(session: string): Promise<readonly { id: string; name: string; size: number; object: string }[]>;
   get(
     session: string,
     id: string,
@@ -93,6 +94,21 @@ export class FileRoutes {
     if (file === undefined) throw new KefuError('not_found', 'there is no such file');
     const { size, stream } = await this.#options.store.get(file.object);
     return { status: 200, headers: uploadHeaders(file.name, file.mime), stream: { size, source: stream } };
+  }
+
+  /** A session's files with their bytes, for an export. One whose object is gone is left out. */
+  async *contents(
+    session: string,
+  ): AsyncIterable<{ name: string; size: number; content: AsyncIterable<Uint8Array> }> {
+    for (const { id, name, object } of await this.#options.index.list(session)) {
+      const plain = name.replaceAll(/[^\w.-]+/g, '_').slice(-20);
+      try {
+        const { size, stream } = await this.#options.store.get(object);
+        yield { name: `files/${session}/${id}-${plain}`, size, content: stream };
+      } catch (error) {
+        if (!(error instanceof KefuError) || error.code !== 'not_found') throw error;
+      }
+    }
   }
 }
 

@@ -34,8 +34,8 @@ export interface HttpResponse {
   readonly headers?: HeaderList;
   /** An object is sent as JSON. */
   readonly body?: string | Uint8Array | object;
-  /** Sent in pieces as the peer takes them. */
-  readonly stream?: { readonly size: number; readonly source: AsyncIterable<Uint8Array> };
+  /** Sent in pieces as the peer takes them; in chunks, where the size is not known before its end. */
+  readonly stream?: { readonly size?: number; readonly source: AsyncIterable<Uint8Array> };
 }
 
 export type Handler = (request: HttpRequest) => Promise<HttpResponse> | HttpResponse;
@@ -180,11 +180,33 @@ class Exchange {
     try {
       for await (const chunk of source) {
         if (this.gone) return;
-        await this.#writeChunk(chunk, size);
+        if (size === undefined) await this.#writePiece(chunk);
+        else await this.#writeChunk(chunk, size);
       }
+      if (size !== undefined || this.gone) return;
+      response.cork(() => response.end());
+      this.gone = true;
     } catch {
       this.abort();
     }
+  }
+
+  /** The same for a response whose size is not known. */
+  #writePiece(chunk: Uint8Array): Promise<void> {
+    if (chunk.length === 0) return Promise.resolve();
+    const response = this.#response;
+    return new Promise((resolve) => {
+      this.onGone = resolve;
+      let sent = false;
+      response.cork(() => {
+        sent = response.write(chunk);
+      });
+      if (sent) return resolve();
+      response.onWritable(() => {
+        resolve();
+        return true;
+      });
+    });
   }
 
   /** Writes a piece and waits until the peer has taken it: at most one piece a response is held. */

@@ -27,6 +27,14 @@ export class Files {
     );
   }
 
+  async list(session: string): Promise<FileRow[]> {
+    const rows = await this.#reader.query(
+      (sql) => sql<(Omit<FileRow, 'size'> & { size: string })[]>`
+        select * from files where session = ${session}::uuid order by id`,
+    );
+    return rows.map((row) => ({ ...row, size: Number(row.size) }));
+  }
+
   async get(session: string, id: string): Promise<FileRow | undefined> {
     const [row] = await this.#reader.query(
       (sql) => sql<(Omit<FileRow, 'size'> & { size: string })[]>`

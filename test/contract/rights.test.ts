@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { customerWithSession, http, login, visitor } from '../support/client.ts';
 import { startNode, type TestNode } from '../support/node.ts';
@@ -40,6 +42,30 @@ t.test('an erased customer’s words, files and name are gone, and the audit say
     details: { reason: 'asked by letter' },
   });
   t.notMatch(JSON.stringify(audit.body), /secret/);
+  customer.close();
+});
+
+t.test('a customer’s data can be had as a whole, files and notes included', async (t) => {
+  const customer = await customerWithSession(node);
+  await customer.say(customer.session, 'm1', '你好');
+  const url = `/v1/sessions/${customer.session}/files?name=bill%20no%207.txt`;
+  await http(node, 'POST', url, { token: customer.token, body: 'the bill' });
+  const path = `/v1/customers/${customer.id}/export`;
+  t.equal((await http(node, 'GET', path, { token: customer.token })).status, 403);
+  const answer = await fetch(`${node.url}${path}`, { headers: { authorization: `Bearer ${admin}` } });
+  t.equal(answer.headers.get('content-type'), 'application/x-tar');
+  const folder = t.testdir();
+  writeFileSync(`${folder}/all.tar`, new Uint8Array(await answer.arrayBuffer()));
+  execFileSync('tar', ['-xf', 'all.tar'], { cwd: folder });
+  t.match(JSON.parse(readFileSync(`${folder}/customer.json`, 'utf8')), { id: customer.id });
+  const whole = JSON.parse(readFileSync(`${folder}/sessions/${customer.session}.json`, 'utf8'));
+  t.match(whole, {
+    session: { id: customer.session },
+    events: [{ seq: 1 }, { seq: 2, body: { text: '你好' } }],
+  });
+  const files = execFileSync('find', ['files', '-type', 'f'], { cwd: folder, encoding: 'utf8' }).trim();
+  t.match(files, /bill_no_7\.txt$/);
+  t.equal(readFileSync(`${folder}/${files}`, 'utf8'), 'the bill');
   customer.close();
 });
 
