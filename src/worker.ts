@@ -324,6 +324,8 @@ async function listen(): Promise<void> {
         store,
         index: new Files(reader),
         ids,
+        clock,
+        signatures: tokens,
         uploadBytes: config.limits.uploadBytes,
       }),
       store: apiStore(people, sessions),

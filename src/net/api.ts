@@ -108,9 +108,10 @@ const routes = new Map<string, Route>([
   ['post /v1/sessions/:/close', close],
   ['post /v1/sessions/:/rating', rate],
   ['post /v1/sessions/:/files', (api, request, who, [id]) => api.files.upload(request, who, session(id))],
+  ['get /v1/sessions/:/files/:', downloadFile],
   [
-    'get /v1/sessions/:/files/:',
-    (api, _request, who, [id, file]) => api.files.download(who, session(id), idOr404(file)),
+    'get /v1/sessions/:/files/:/link',
+    (api, _request, who, [id, file]) => api.files.link(who, session(id), idOr404(file)),
   ],
   [
     'get /v1/customers/:/events',
@@ -175,6 +176,9 @@ export async function handleApi(api: ApiOptions, request: HttpRequest): Promise<
       return { status: 405, body: { error: { code: 'bad_request', message: `no ${request.method} here` } } };
     throw new KefuError('not_found', 'there is no such route: see docs/protocol.md');
   }
+  const signature = request.query.get('signature');
+  if (route === downloadFile && signature !== null)
+    return api.files.downloadSigned(request.path, signature, session(params[0]), idOr404(params[1]));
   return route(api, request, await authenticate(api, request, route === cluster), params);
 }
 
@@ -352,6 +356,15 @@ async function rate(
   const { score, comment } = parseRating(await json(api, request));
   await api.requests.rate(who, session(id), score, comment ?? null);
   return { status: 201, body: { score, comment: comment ?? null } };
+}
+
+function downloadFile(
+  api: ApiOptions,
+  _request: HttpRequest,
+  who: Actor,
+  [id, file]: readonly string[],
+): Promise<HttpResponse> {
+  return api.files.download(who, session(id), idOr404(file));
 }
 
 async function listAgents(api: ApiOptions, { query }: HttpRequest, who: Actor): Promise<HttpResponse> {

@@ -1,8 +1,10 @@
+import type { Clock } from '../core/clock.ts';
 import { KefuError } from '../core/errors.ts';
 import type { IdSource } from '../core/ids.ts';
 import type { Actor } from '../rules/session.ts';
 import type { HttpRequest, HttpResponse } from './http-server.ts';
 import type { Requests } from './requests.ts';
+import type { Tokens } from './tokens.ts';
 import { cleanFileName, sniffBytes, typeOfUpload, uploadHeaders } from './uploads-type.ts';
 
 /** Where files go: declared here, adapted by src/store. */
@@ -37,10 +39,14 @@ export interface FileRoutesOptions {
   readonly store: FileStore;
   readonly index: FileIndex;
   readonly ids: IdSource;
+  readonly clock: Clock;
+  readonly signatures: Pick<Tokens, 'signPath' | 'verifyPath'>;
   /** Bytes a file; 0: no limit. */
   readonly uploadBytes: number;
 }
 
+/** How long a link to a file works. */
+const linkMs = 300_000;
 /** Uploads being stored at once, a thread: each holds a piece of its file in memory. */
 const uploadsMax = 64;
 
@@ -88,8 +94,30 @@ export class FileRoutes {
     }
   }
 
+  /** A URL that shows the file for a short while to whoever has it: for an `img`, which sends no Authorization. */
+  async link(who: Actor, session: string, id: string): Promise<HttpResponse> {
+    const { requests, index, signatures, clock } = this.#options;
+    await requests.view(who, session);
+    if ((await index.get(session, id)) === undefined)
+      throw new KefuError('not_found', 'there is no such file');
+    const path = `/v1/sessions/${session}/files/${id}`;
+    const signature = await signatures.signPath(path, linkMs);
+    const expiresAt = new Date(clock.wallMs() + linkMs).toISOString();
+    return { status: 200, body: { url: `${path}?signature=${signature}`, expires_at: expiresAt } };
+  }
+
+  /** By a link; `path` is what was signed. */
+  async downloadSigned(path: string, signature: string, session: string, id: string): Promise<HttpResponse> {
+    if (await this.#options.signatures.verifyPath(path, signature)) return this.#send(session, id);
+    throw new KefuError('unauthorized', 'this link has expired: ask for a new one');
+  }
+
   async download(who: Actor, session: string, id: string): Promise<HttpResponse> {
     await this.#options.requests.view(who, session);
+    return this.#send(session, id);
+  }
+
+  async #send(session: string, id: string): Promise<HttpResponse> {
     const file = await this.#options.index.get(session, id);
     if (file === undefined) throw new KefuError('not_found', 'there is no such file');
     const { size, stream } = await this.#options.store.get(file.object);

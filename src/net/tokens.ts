@@ -40,6 +40,9 @@ export interface Tokens {
   sign(identity: Identity, ttlMs: number): Promise<string>;
   /** Undefined for anything but a valid token of ours that has not ended: the reason helps only a forger. */
   verify(token: string): Promise<VerifiedToken | undefined>;
+  /** A signature that opens one path for a while, to whoever has it; nothing else. */
+  signPath(path: string, ttlMs: number): Promise<string>;
+  verifyPath(path: string, signature: string): Promise<boolean>;
 }
 
 const issuer = 'kefu';
@@ -112,7 +115,23 @@ export function createTokens(options: TokensOptions): Tokens {
     }
   }
 
-  return { sign, verify };
+  async function signPath(path: string, ttlMs: number): Promise<string> {
+    const seconds = Math.floor(clock.wallMs() / 1000);
+    return new SignJWT({ path })
+      .setProtectedHeader({ alg: algorithm, kid: signing!.kid, typ: 'JWT' })
+      .setIssuer(issuer)
+      .setSubject('path')
+      .setExpirationTime(seconds + Math.ceil(ttlMs / 1000))
+      .sign(signing!.secret);
+  }
+
+  async function verifyPath(path: string, signature: string): Promise<boolean> {
+    if (signature === '' || signature.length > tokenBytesMax) return false;
+    const payload = await payloadOf(signature);
+    return payload?.sub === 'path' && payload['path'] === path;
+  }
+
+  return { sign, verify, signPath, verifyPath };
 }
 
 /** Undefined for a token that is signed by us but for something else than an identity. */

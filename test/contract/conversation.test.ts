@@ -325,6 +325,15 @@ t.test('files are stored, and served to those who may read the session', async (
     ).status,
     404,
   );
+  const linked = await http(node, 'GET', `${file.url}/link`, { token });
+  t.equal(linked.status, 200);
+  const shown = await fetch(node.url + linked.body.url);
+  t.ok(Buffer.from(await shown.arrayBuffer()).equals(png), 'the link needs no token');
+  const tampered = `${linked.body.url.slice(0, -2)}xx`;
+  t.equal((await fetch(node.url + tampered)).status, 401);
+  t.equal((await fetch(`${node.url}${file.url}?signature=${token}`)).status, 401, 'a token is no signature');
+  const signature = new URL(linked.body.url, node.url).searchParams.get('signature')!;
+  t.equal((await http(node, 'GET', '/v1/me', { token: signature })).status, 401, 'a signature is no token');
   const page = (await (await upload('text/html', Buffer.from('<script>1</script>'))).json()) as {
     file: { url: string };
   };
