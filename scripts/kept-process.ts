@@ -123,7 +123,7 @@ export class KeptProcess {
   /** The reason that it gave, or else its last line. */
   #lastWords(): string {
     const lines = this.#tail.trim().split('\n');
-    const line = lines.findLast((it) => it.startsWith('kefu: ') || it.includes('[FTL]')) ?? lines.at(-1);
+    const line = lines.findLast((it) => /^kefu: |\[FTL\]|^\w*Error: /.test(it)) ?? lines.at(-1);
     return line?.replace(/^kefu: /, '').slice(0, 300) || 'no reason given';
   }
 }

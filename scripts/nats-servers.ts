@@ -60,20 +60,29 @@ export function isNatsListening(port: number): Promise<boolean> {
   });
 }
 
-/** JetStream answers once it has a meta leader, and places a stream on all peers once they have all joined. */
+/**
+ * JetStream answers once it has a meta leader, and places a stream on all peers once they have all joined. Streams that
+ * were there before choose leaders of their own, which may take seconds more.
+ */
 export async function untilJetStream(client: NatsConnection, count: number): Promise<void> {
   const manager = await jetstreamManager(client, { checkAPI: false, timeout: 1000 });
   const stream = { name: 'ready', subjects: ['ready'], num_replicas: count };
-  await until(
-    'JetStream is ready',
-    async () => {
-      try {
-        await manager.streams.add(stream);
-        return await manager.streams.delete(stream.name);
-      } catch {
-        return false;
-      }
-    },
-    30_000,
-  );
+  const orNotYet = (work: () => Promise<boolean>) => async (): Promise<boolean> => {
+    try {
+      return await work();
+    } catch {
+      return false;
+    }
+  };
+  const isPlaced = orNotYet(async () => {
+    await manager.streams.add(stream);
+    return manager.streams.delete(stream.name);
+  });
+  await until('JetStream is ready', isPlaced, 30_000);
+  const allLead = orNotYet(async () => {
+    const names = await manager.streams.names().next();
+    await Promise.all(names.map((name) => manager.streams.info(name)));
+    return true;
+  });
+  await until('all streams have leaders', allLead, 30_000);
 }

@@ -1,4 +1,5 @@
 import type { ClusterReport } from '../../src/protocol/cluster-status.ts';
+import { listSeparator } from '../shared/format.ts';
 import { Icon } from '../shared/icons.tsx';
 import { longTime, shortTime } from './format.ts';
 import { gone } from './store.ts';
@@ -11,13 +12,20 @@ function problemsOf(now: ClusterReport): string[] {
   const problems: string[] = [];
   const ownerless = now.shards.filter(({ phase }) => phase === 'nobody').length;
   if (ownerless > 0) problems.push(c('ownerless', { n: ownerless }));
-  const self = now.members.find(({ process }) => process === now.self);
-  if (!now.lease.holds) problems.push(c('noLease', { node: self?.node ?? '' }));
-  if (!now.connected) problems.push(c('noNats', { node: self?.node ?? '' }));
-  for (const { node, health } of now.members) {
-    if (health?.databaseMs === null) problems.push(c('noDatabase', { node }));
-    if (health?.natsMs === null && now.clustered && node !== self?.node) problems.push(c('noNats', { node }));
-  }
+  const self = now.members.find(({ process }) => process === now.self)?.node ?? '';
+  if (!now.lease.holds) problems.push(c('noLease', { node: self }));
+  const names = (wanted: (member: Member) => boolean): string =>
+    now.members
+      .filter(wanted)
+      .map(({ node }) => node)
+      .sort()
+      .join(listSeparator);
+  const natsless = now.clustered
+    ? names(({ node, health }) => (node === self ? !now.connected : health?.natsMs === null))
+    : '';
+  if (natsless !== '') problems.push(c('noNats', { node: natsless }));
+  const databaseless = names(({ health }) => health?.databaseMs === null);
+  if (databaseless !== '') problems.push(c('noDatabase', { node: databaseless }));
   for (const { kind, node, at } of gone.value)
     if (kind === 'lost') problems.push(c('lostNode', { node, time: longTime(now.at - at) }));
   return problems;
@@ -86,7 +94,7 @@ export function Overview({ now }: { now: ClusterReport }) {
         <Tile
           name="PostgreSQL"
           value={databaseMs === null ? c('silent') : shortTime(databaseMs)}
-          more={c('answers', { node: self?.node ?? '' })}
+          more={databaseMs === null ? (self?.node ?? '') : c('answers', { node: self?.node ?? '' })}
           bad={databaseMs === null}
         />
         <Tile name={c('queue')} value={String(queue)} more={c('queueMore')} />

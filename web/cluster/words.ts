@@ -27,7 +27,7 @@ const words = {
   problems: ['Needs attention', '需要留意'],
   ownerless: ['{n} shards have no owner', '{n} 个分片无人持有'],
   noLease: ['{node} has no lease and serves no session', '{node} 没有租约，不提供服务'],
-  noNats: ['{node} does not reach NATS', '{node} 连不上 NATS'],
+  noNats: ['NATS is not reached by {node}', '{node} 连不上 NATS'],
   noDatabase: ['PostgreSQL does not answer {node}', 'PostgreSQL 没有响应 {node}'],
   lostNode: ['{node} was lost {time} ago', '{node} 于 {time}前失联'],
   nodes: ['Nodes', '节点'],
