@@ -32,6 +32,8 @@ export interface Config extends Omit<Sections, 'postgres' | 'nats'> {
   readonly dataDir: string;
   readonly workers: number;
   readonly objectsDir: string;
+  /** The objects were given a place of their own, which other nodes may share. */
+  readonly objectsShared: boolean;
   readonly nodeId: string;
   readonly demo: boolean;
   /** `url` is empty for the embedded PostgreSQL. */
@@ -201,6 +203,7 @@ function assemble(given: Given): Config {
     dataDir,
     workers: Number(root.workers) === 0 ? availableParallelism() : root.workers,
     objectsDir: objectsOf(text['objects']!, dataDir, whereOf('objects')),
+    objectsShared: text['objects'] !== '',
     nodeId: nodeIdOf(text['node_id']!, servers.length > 0, root.port),
     demo: root.demo,
     postgres: { url: text['postgres']!, sharedBuffersBytes: postgres.sharedBuffers },

@@ -20,6 +20,7 @@ import { hashPassword } from './net/passwords.ts';
 import { loadTokenKeys } from './net/token-keys.ts';
 import { StartError } from './core/start-error.ts';
 import { openDataDir } from './store/data-dir.ts';
+import { openFileStore } from './store/object-store-file.ts';
 import { openPool, Reader, type DatabaseAddress, type Sql } from './store/database.ts';
 import { startEmbeddedPostgres } from './store/embedded-postgres.ts';
 import { DatabaseRefusal, lockNode, makePartitions, migrate } from './store/migrate.ts';
@@ -129,6 +130,11 @@ export async function startNode(config: Config, failed: (reason: string) => void
           `another node with the id ${config.nodeId} is in the cluster (${where}): give each its own with --node-id`,
         ),
     });
+    await openFileStore({ directory: config.objectsDir, wallMs: () => realClock.wallMs() }).catch(
+      (error: unknown) => {
+        throw new StartError(`${config.objectsDir} can’t hold objects: ${(error as Error).message}`);
+      },
+    );
     await supervisor.start();
     cluster.start();
     reporter.start();

@@ -1,6 +1,5 @@
 import type { System } from './actors/engine/types.ts';
 import { agentKind, queueKind, sessionKind } from './actors/messages.ts';
-import { KefuError } from './core/errors.ts';
 import { shardOf, type IdSource } from './core/ids.ts';
 import type { ApiOptions } from './net/api.ts';
 import type { ClusterReport } from './protocol/cluster-status.ts';
@@ -108,19 +107,16 @@ export function rightsOf(worker: {
   readonly reader: Reader;
   readonly clock: Clock;
   readonly ids: IdSource;
-  readonly system: System;
-  readonly objects: () => ObjectStore | undefined;
+  /** Made later than this, which it needs. */
+  readonly system: () => System;
+  readonly objects: ObjectStore;
 }): Rights {
   const { system, objects, ...rest } = worker;
   return new Rights({
     ...rest,
     forget: (sessions) => {
-      for (const id of sessions) system.ref(sessionKind, id).tell({ type: 'erased' });
+      for (const id of sessions) system().ref(sessionKind, id).tell({ type: 'erased' });
     },
-    deleteObject: (object) => {
-      const store = objects();
-      if (store === undefined) throw new KefuError('unavailable', 'the object store is not open yet');
-      return store.delete(object);
-    },
+    deleteObject: (object) => objects.delete(object),
   });
 }

@@ -35,11 +35,11 @@ import { openPool, Reader } from './store/database.ts';
 import { Files } from './store/files.ts';
 import { TieredHistory } from './store/history.ts';
 import { PostgresJournal } from './store/journal.ts';
-import type { ObjectStore } from './store/object-store.ts';
 import { openFileStore } from './store/object-store-file.ts';
 import { People } from './store/people.ts';
 import { SessionIndex } from './store/session-index.ts';
 import { newestTerms } from './store/shards.ts';
+import { WorkerArchive } from './worker-archive.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 import { apiStore, isReady, orUnlimited, rightsOf, StatusAsks, tellLoad, wake } from './worker-parts.ts';
 
@@ -94,7 +94,20 @@ const reader = new Reader(
 );
 const people = new People(reader, config.agents.capacity);
 const sessions = new SessionIndex(reader);
-const history = new TieredHistory(reader, config.store.hotBytes);
+const objects = await openFileStore({ directory: config.objectsDir, wallMs: () => clock.wallMs() });
+const rights = rightsOf({ reader, clock, ids, system: () => system, objects });
+const archive = new WorkerArchive({
+  config,
+  database: start.database,
+  reader,
+  clock,
+  ids,
+  store: objects,
+  metrics,
+  rights,
+  log: told,
+});
+const history = new TieredHistory(reader, config.store.hotBytes, archive.cold);
 
 const feed =
   link === undefined
@@ -218,11 +231,15 @@ const keeper = new ShardKeeper({
   answerOpened: (term, taken) => send({ type: 'opened', term, taken }),
   answerReleased: (term) => send({ type: 'released', term }),
   serves: (opened) => {
+    archive.opened(opened, (shard) => keeper.epochOf(shard));
     wake(new Set(opened), system, people, sessions).catch((error: unknown) =>
       log.warn({ err: error }, 'who waits could not be read; the first message will do'),
     );
   },
-  ceases: (shards) => feed?.closed(shards),
+  ceases: (shards) => {
+    archive.closed(shards);
+    feed?.closed(shards);
+  },
 });
 
 /** The fence has refused a commit: of this term, or of another shard's that it leaned on? */
@@ -246,7 +263,6 @@ const nobodyThere = refusal('unavailable', 'who has this session is not known ju
 
 const requests = new Requests(system, people);
 const tokens = createTokens({ keys: start.tokenKeys, clock });
-const rights = rightsOf({ reader, clock, ids, system, objects: () => objects });
 const statusAsks = new StatusAsks((id) => send({ type: 'askStatus', id }));
 if (link !== undefined)
   serveRequests({
@@ -302,14 +318,11 @@ function collect(): Promise<unknown> {
 
 let listener: uWS.us_listen_socket | undefined;
 let app: uWS.TemplatedApp | undefined;
-let objects: ObjectStore | undefined;
 
 async function listen(): Promise<void> {
   const { cert, key } = config.tls;
   app = cert === '' ? uWS.App() : uWS.SSLApp({ cert_file_name: cert, key_file_name: key });
   gateway.attach(app);
-  const store = await openFileStore({ directory: config.objectsDir, wallMs: () => clock.wallMs() });
-  objects = store;
   const site = siteHandler({
     api: {
       rights,
@@ -321,7 +334,7 @@ async function listen(): Promise<void> {
       cluster: () => statusAsks.ask(),
       files: new FileRoutes({
         requests,
-        store,
+        store: objects,
         index: new Files(reader),
         ids,
         clock,

@@ -246,7 +246,23 @@ export const sections = {
     ),
   },
   archive: {
-    after: ms(30 * day, 'For the archive, which comes with a later version.', 0, 36_500 * day),
-    every: ms(600 * s, 'For the archive, which comes with a later version.'),
+    after: ms(
+      30 * day,
+      'A session that was closed for this long moves from PostgreSQL to object storage.',
+      0,
+      36_500 * day,
+    ),
+    every: ms(600 * s, 'How often it is looked for sessions to archive, to erase and to retire.', 100),
+    segment: bytes(
+      16 * 2 ** 20,
+      'Size of an object of the archive, about: it holds many sessions.',
+      64 * 1024,
+    ),
+    events_per_second: count(
+      5000,
+      'Events moved to the archive a second, so that chats do not feel it; 0: as fast as it goes.',
+    ),
+    threads: count(1, 'Threads that compress and check, when there is something to archive.', 1, 64),
+    reads: count(64, 'Sessions that a worker thread reads from the archive at once; more are `busy`.', 1),
   },
 } as const satisfies Record<string, Record<string, Key>>;

@@ -81,6 +81,18 @@ export class Metrics {
     buckets: [86_400, 7 * 86_400, 30 * 86_400, 90 * 86_400, 365 * 86_400, 3 * 365 * 86_400],
     registers: [this.registry],
   });
+  readonly archived = new Counter({
+    name: 'kefu_archived_total',
+    help: 'Moved to the archive: segments, sessions, events, bytes of segments, raw bytes of the events in them',
+    labelNames: ['what'],
+    registers: [this.registry],
+  });
+  readonly choresFailed = new Counter({
+    name: 'kefu_archive_failures_total',
+    help: 'Rounds of archiving, retention or erasure that failed and are tried again',
+    labelNames: ['what'],
+    registers: [this.registry],
+  });
   readonly eventLoopDelay = new Gauge({
     name: 'kefu_event_loop_delay_seconds',
     help: '99th percentile of the event loop’s delay since the last scrape, of the worst thread',

@@ -13,6 +13,12 @@ create table segments (
   sha256   text   not null default '',
   made_at  bigint not null
 );
+-- What the blocks of segments were compressed with; also in every segment that needs it.
+create table archive_dictionaries (
+  id      text   primary key,
+  data    bytea  not null,
+  made_at bigint not null
+);
 create table cold (
   session  uuid   primary key,
   segment  uuid   not null references segments,

@@ -1,0 +1,92 @@
+import type { Clock } from '../core/clock.ts';
+import { Archiver, type ArchiverOptions } from './archiver.ts';
+import { ArchiveLost } from './archive-sql.ts';
+import type { Term } from './journal-terms.ts';
+import type { Rights } from './rights.ts';
+
+export interface ArchiveChoresOptions {
+  readonly clock: Clock;
+  readonly archiver: ArchiverOptions;
+  /** False: the object store is not shared by the nodes; sessions stay where they are. */
+  readonly mayArchive: boolean;
+  readonly rights: Rights;
+  /** How often it is looked for what is due. */
+  readonly everyMs: number;
+  readonly log: (level: 'info' | 'warn' | 'error', text: string, error?: unknown) => void;
+  readonly failed: (what: string) => void;
+}
+
+/** Sessions that retention erases, and erasures taken up again, a round. */
+const retiredMax = 10_000;
+const erasuresMax = 100;
+/** After a failure it is tried again no sooner, and no later. */
+const retryMinMs = 1_000;
+const retryMaxMs = 60_000;
+
+/**
+ * What is done by one thread of the cluster at a time, the owner of the archive's shard: archiving, retention, and the
+ * erasures that could not be done at once. A failure stops nothing else: it is told, counted, and tried again later.
+ */
+export class ArchiveChores {
+  readonly #options: ArchiveChoresOptions;
+  #archiver: Archiver | undefined;
+  #cancel: () => void = () => undefined;
+  #failures = 0;
+
+  constructor(options: ArchiveChoresOptions) {
+    this.#options = options;
+  }
+
+  /** From here on this thread does them. */
+  start(term: Term): void {
+    this.stop();
+    const archiver = new Archiver(this.#options.archiver, term);
+    this.#archiver = archiver;
+    this.#failures = 0;
+    void this.#run(archiver);
+  }
+
+  stop(): void {
+    this.#cancel();
+    this.#archiver?.stop();
+    this.#archiver = undefined;
+  }
+
+  async #run(archiver: Archiver): Promise<void> {
+    const { everyMs, clock, rights, mayArchive } = this.#options;
+    const isOurs = (): boolean => this.#archiver === archiver;
+    const results = [
+      await this.#chore('erasure', isOurs, async () => {
+        for (const customer of await rights.pendingErasures(erasuresMax)) await rights.erase(customer);
+      }),
+      await this.#chore('retention', isOurs, async () => {
+        for (let count = 0; count < retiredMax && isOurs();) {
+          const retired = await rights.retire(retiredMax - count);
+          if (retired === 0) return;
+          count += retired;
+        }
+      }),
+      await this.#chore('archive', isOurs, async () => {
+        if (mayArchive) await archiver.round();
+      }),
+    ];
+    if (!isOurs()) return;
+    this.#failures = results.includes(false) ? this.#failures + 1 : 0;
+    const retryMs = Math.min(retryMaxMs, retryMinMs * 2 ** Math.min(10, this.#failures));
+    const waitMs = this.#failures > 0 ? Math.min(everyMs, retryMs) : everyMs;
+    this.#cancel = clock.after(waitMs, () => void this.#run(archiver));
+  }
+
+  async #chore(what: string, isOurs: () => boolean, work: () => Promise<void>): Promise<boolean> {
+    if (!isOurs()) return true;
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      if (!isOurs() || error instanceof ArchiveLost) return true;
+      this.#options.failed(what);
+      this.#options.log('error', `${what} could not be done; it is tried again, chats go on`, error);
+      return false;
+    }
+  }
+}

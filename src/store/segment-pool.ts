@@ -1,0 +1,50 @@
+import { Piscina } from 'piscina';
+import type { Dictionary, Inspection } from './segment.ts';
+
+export interface SessionTexts {
+  readonly session: string;
+  /** The events' JSON, from seq 1 on. */
+  readonly events: readonly string[];
+}
+
+export type SegmentTask =
+  | {
+      readonly type: 'encode';
+      readonly sessions: readonly SessionTexts[];
+      readonly dictionary: Dictionary | undefined;
+    }
+  | { readonly type: 'inspect'; readonly content: Uint8Array; readonly digests: ReadonlyMap<string, string> };
+
+/** Compressing and checking burn CPU: threads of their own do it, which end when there is nothing to do for a while. */
+export class SegmentPool {
+  readonly #pool: Piscina;
+
+  /** `threads`: at most so many; tasks beyond wait, `queueMax` of them. */
+  constructor(threads: number, queueMax = 64) {
+    this.#pool = new Piscina({
+      filename: new URL('segment-task.ts', import.meta.url).href,
+      minThreads: 0,
+      maxThreads: threads,
+      maxQueue: queueMax,
+      idleTimeout: 10_000,
+    });
+  }
+
+  /** A block of each. */
+  encode(sessions: readonly SessionTexts[], dictionary: Dictionary | undefined): Promise<Uint8Array[]> {
+    return this.#run({ type: 'encode', sessions, dictionary });
+  }
+
+  /** Reads a whole segment; `digests` are those of the sessions' events, where they are known, to compare with. */
+  inspect(content: Uint8Array, digests: ReadonlyMap<string, string> = new Map()): Promise<Inspection> {
+    return this.#run({ type: 'inspect', content, digests });
+  }
+
+  close(): Promise<void> {
+    return this.#pool.destroy();
+  }
+
+  #run<T>(task: SegmentTask): Promise<T> {
+    return this.#pool.run(task) as Promise<T>;
+  }
+}

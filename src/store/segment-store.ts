@@ -1,0 +1,92 @@
+import { LRUCache } from 'lru-cache';
+import { KefuError } from '../core/errors.ts';
+import type { Reader } from './database.ts';
+import type { ObjectStore } from './object-store.ts';
+import {
+  BrokenSegment,
+  decodeBlock,
+  dictionaryIdOf,
+  dictionaryOf,
+  type Dictionary,
+  type SegmentEntry,
+} from './segment.ts';
+
+/** Dictionaries kept in memory: there is one a few months. */
+const dictionariesMax = 16;
+
+/** The dictionaries of blocks, which stand in the database as well as in every segment that needs them. */
+export class ArchiveDictionaries {
+  readonly #reader: Reader;
+  readonly #known = new LRUCache<string, Dictionary>({ max: dictionariesMax });
+
+  constructor(reader: Reader) {
+    this.#reader = reader;
+  }
+
+  async get(id: string): Promise<Dictionary> {
+    const known = this.#known.get(id);
+    if (known !== undefined) return known;
+    const [row] = await this.#reader.query(
+      (sql) => sql<{ data: string }[]>`
+        select encode(data, 'base64') as data from archive_dictionaries where id = ${id}`,
+    );
+    if (row === undefined) throw new BrokenSegment(`the dictionary ${id} is not in the database`);
+    const dictionary = dictionaryOf(Buffer.from(row.data, 'base64'));
+    if (dictionary.id !== id) throw new BrokenSegment(`the dictionary ${id} in the database is broken`);
+    this.#known.set(id, dictionary);
+    return dictionary;
+  }
+
+  /** The newest one that was made after `sinceMs`. */
+  async newest(sinceMs: number): Promise<Dictionary | undefined> {
+    const [row] = await this.#reader.query(
+      (sql) => sql<{ id: string }[]>`
+        select id from archive_dictionaries where made_at >= ${sinceMs} order by made_at desc limit 1`,
+    );
+    return row === undefined ? undefined : this.get(row.id);
+  }
+
+  async add({ id, data }: Dictionary, wallMs: number): Promise<void> {
+    const text = Buffer.from(data).toString('base64');
+    await this.#reader.query(
+      (sql) => sql`insert into archive_dictionaries values (${id}, decode(${text}, 'base64'), ${wallMs})
+        on conflict do nothing`,
+    );
+  }
+}
+
+/** One session's events, by one ranged read. Broken bytes are never given out: they are a BrokenSegment. */
+export async function readSession(
+  store: ObjectStore,
+  dictionaries: ArchiveDictionaries,
+  object: string,
+  entry: SegmentEntry,
+): Promise<string[]> {
+  const { stream } = await store.get(object, { offset: entry.place, length: entry.length });
+  const block = await bytesOf(stream, entry.length);
+  const id = dictionaryIdOf(block);
+  const dictionary =
+    id === undefined || block.length !== entry.length ? undefined : await dictionaries.get(id);
+  return decodeBlock(entry, block, () => dictionary);
+}
+
+/** A whole object; `too_large` beyond `maxBytes`. */
+export async function readWhole(store: ObjectStore, object: string, maxBytes: number): Promise<Uint8Array> {
+  const { size, stream } = await store.get(object);
+  if (size > maxBytes) {
+    stream.destroy();
+    throw new KefuError('too_large', `${object} has ${size} bytes, more than a segment has`);
+  }
+  return bytesOf(stream, size);
+}
+
+async function bytesOf(stream: AsyncIterable<Uint8Array>, max: number): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of stream) {
+    bytes += piece.length;
+    if (bytes > max) throw new BrokenSegment(`the object store gave more than ${max} bytes`);
+    pieces.push(piece);
+  }
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+}
