@@ -1,0 +1,30 @@
+/** What the tests use of s3rver, which has no types. */
+declare module 's3rver' {
+  import type { AddressInfo } from 'node:net';
+
+  interface StoredObject {
+    readonly bucket: string;
+    readonly key: string;
+  }
+
+  export default class S3rver {
+    constructor(options: {
+      readonly address: string;
+      readonly port: number;
+      readonly silent: boolean;
+      readonly directory: string;
+      readonly vhostBuckets: boolean;
+      readonly configureBuckets: readonly { readonly name: string }[];
+    });
+    readonly store: {
+      putObject(object: StoredObject): Promise<unknown>;
+      listObjects(
+        bucket: string,
+        options: { readonly startAfter?: string; readonly prefix?: string; readonly maxKeys?: number },
+      ): Promise<{ objects: StoredObject[]; commonPrefixes: string[]; isTruncated: boolean }>;
+      getResourcePath(bucket: string, key: string, resource: string): string;
+    };
+    run(): Promise<AddressInfo>;
+    close(): Promise<void>;
+  }
+}
