@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { parse } from 'smol-toml';
 import { rootKeys, sections, type Key } from './config/keys.ts';
 import { helpText } from './config/help.ts';
+import type { ObjectsLocation } from './core/objects-url.ts';
 import { checkRelations, hostOf, objectsOf, type WhereOf } from './config/relations.ts';
 import { ConfigError, valueOf } from './config/values.ts';
 
@@ -31,7 +32,7 @@ export interface Config extends Omit<Sections, 'postgres' | 'nats'> {
   readonly port: number;
   readonly dataDir: string;
   readonly workers: number;
-  readonly objectsDir: string;
+  readonly objects: ObjectsLocation;
   /** The objects were given a place of their own, which other nodes may share. */
   readonly objectsShared: boolean;
   readonly nodeId: string;
@@ -202,7 +203,7 @@ function assemble(given: Given): Config {
     port: root.port,
     dataDir,
     workers: Number(root.workers) === 0 ? availableParallelism() : root.workers,
-    objectsDir: objectsOf(text['objects']!, dataDir, whereOf('objects')),
+    objects: objectsOf(text['objects']!, dataDir, whereOf('objects')),
     objectsShared: text['objects'] !== '',
     nodeId: nodeIdOf(text['node_id']!, servers.length > 0, root.port),
     demo: root.demo,

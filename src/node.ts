@@ -130,11 +130,7 @@ export async function startNode(config: Config, failed: (reason: string) => void
           `another node with the id ${config.nodeId} is in the cluster (${where}): give each its own with --node-id`,
         ),
     });
-    await openFileStore({ directory: config.objectsDir, wallMs: () => realClock.wallMs() }).catch(
-      (error: unknown) => {
-        throw new StartError(`${config.objectsDir} can’t hold objects: ${(error as Error).message}`);
-      },
-    );
+    await checkObjects(config.objects);
     await supervisor.start();
     cluster.start();
     reporter.start();
@@ -335,4 +331,13 @@ function startChores(
     clearInterval(partitions);
     clearInterval(locking);
   };
+}
+
+/** A folder must be there from the start. S3 need not: the first worker looks for it and warns, and chats go on. */
+async function checkObjects(location: Config['objects']): Promise<void> {
+  if (location.kind !== 'file') return;
+  const { directory } = location;
+  await openFileStore({ directory, wallMs: () => realClock.wallMs() }).catch((error: unknown) => {
+    throw new StartError(`${directory} can’t hold objects: ${(error as Error).message}`);
+  });
 }

@@ -35,12 +35,12 @@ import { openPool, Reader } from './store/database.ts';
 import { Files } from './store/files.ts';
 import { TieredHistory } from './store/history.ts';
 import { PostgresJournal } from './store/journal.ts';
-import { openFileStore } from './store/object-store-file.ts';
 import { People } from './store/people.ts';
 import { SessionIndex } from './store/session-index.ts';
 import { newestTerms } from './store/shards.ts';
 import { WorkerArchive } from './worker-archive.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
+import { workerObjects } from './worker-objects.ts';
 import { apiStore, isReady, orUnlimited, rightsOf, StatusAsks, tellLoad, wake } from './worker-parts.ts';
 
 const start = workerData as WorkerStart;
@@ -94,7 +94,7 @@ const reader = new Reader(
 );
 const people = new People(reader, config.agents.capacity);
 const sessions = new SessionIndex(reader);
-const objects = await openFileStore({ directory: config.objectsDir, wallMs: () => clock.wallMs() });
+const objects = await workerObjects(config, metrics, index === 0, told);
 const rights = rightsOf({ reader, clock, ids, system: () => system, objects });
 const archive = new WorkerArchive({
   config,

@@ -65,7 +65,10 @@ export const rootKeys = {
     'NATS with JetStream, one server or several of one cluster: this node is one of a kefu cluster. Needs --postgres.',
     { secret: true, flag: '--nats URL[,URL]' },
   ),
-  objects: text('Where files go: file:///DIR. Without it DATA_DIR/objects.', { flag: '--objects URL' }),
+  objects: text(
+    'Where files and the archive go: file:///DIR or s3://BUCKET[/PREFIX]?endpoint=URL&region=NAME&path_style=true. Without it DATA_DIR/objects.',
+    { flag: '--objects URL' },
+  ),
   node_id: text(
     'This node’s name, unlike that of every other node of its cluster. Without it `node`, in a cluster HOSTNAME-PORT.',
     { flag: '--node-id NAME' },

@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Config } from '../config.ts';
+import { parseObjectsUrl, type ObjectsLocation } from '../core/objects-url.ts';
 import { ConfigError } from './values.ts';
 
 /** Where a key’s value came from: `--port`, `KEFU_PORT` or `FILE.toml: port`. */
@@ -18,16 +18,14 @@ export function hostOf(host: string, demo: boolean, where: string): string {
   );
 }
 
-export function objectsOf(url: string, dataDir: string, where: string): string {
-  if (url === '') return join(dataDir, 'objects');
-  if (url.startsWith('s3:'))
-    throw new ConfigError(`${where}: S3 comes with a later version; use file:///DIR, or leave it out`);
+export function objectsOf(url: string, dataDir: string, where: string): ObjectsLocation {
+  if (url === '') return { kind: 'file', directory: join(dataDir, 'objects') };
   try {
-    return fileURLToPath(url);
-  } catch {
-    // What another kind of URL holds before its @ is a secret.
+    return parseObjectsUrl(url);
+  } catch (error) {
+    // What a URL holds before its @ is a secret.
     const shown = JSON.stringify(url.replace(/\/\/.*@/, '//…@')).slice(0, 80);
-    throw new ConfigError(`${where}: ${shown} is not a URL like file:///DIR`);
+    throw new ConfigError(`${where}: ${shown} ${(error as Error).message}`);
   }
 }
 

@@ -93,6 +93,30 @@ export class Metrics {
     labelNames: ['what'],
     registers: [this.registry],
   });
+  readonly objectSeconds = new Histogram({
+    name: 'kefu_object_seconds',
+    help: 'Time of operations of the object store, of get until its answer begins; broken_off: it failed in its body',
+    labelNames: ['operation', 'outcome'],
+    buckets: [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
+    registers: [this.registry],
+  });
+  readonly objectBytes = new Counter({
+    name: 'kefu_object_bytes_total',
+    help: 'Bytes put into the object store, and those of answers that it began',
+    labelNames: ['operation'],
+    registers: [this.registry],
+  });
+  readonly objectRetries = this.#counter(
+    'kefu_object_retries_total',
+    'Requests to the object store that failed and were sent again',
+  );
+  /** What the object store tells of itself. */
+  readonly objects = {
+    ended: (operation: string, outcome: string, ms: number): void =>
+      this.objectSeconds.observe({ operation, outcome }, ms / 1000),
+    moved: (operation: string, bytes: number): void => this.objectBytes.inc({ operation }, bytes),
+    retried: (): void => this.objectRetries.inc(),
+  };
   readonly eventLoopDelay = new Gauge({
     name: 'kefu_event_loop_delay_seconds',
     help: '99th percentile of the event loop’s delay since the last scrape, of the worst thread',

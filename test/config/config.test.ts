@@ -44,7 +44,7 @@ t.test('without anything given, the defaults of the contract hold', async (t) =>
     host: '0.0.0.0',
     port: 8080,
     dataDir: resolve('data'),
-    objectsDir: resolve('data/objects'),
+    objects: { kind: 'file', directory: resolve('data/objects') },
     workers: availableParallelism(),
     demo: false,
     postgres: { url: '', sharedBuffersBytes: 128 * 2 ** 20 },
@@ -178,7 +178,7 @@ t.test('a secret is in no refusal', async (t) => {
     t.notMatch(message, new RegExp(word), message);
 });
 
-t.test('a cluster needs a database that its nodes share; S3 comes with a later version', async (t) => {
+t.test('a cluster needs a database that its nodes share', async (t) => {
   t.match(
     refusal(['--nats', 'nats://h']),
     /^--nats: the nodes of a cluster share one database: give --postgres URL too$/,
@@ -188,7 +188,6 @@ t.test('a cluster needs a database that its nodes share; S3 comes with a later v
     refusal([], { KEFU_LEASE_TTL: '1s' }),
     /^lease.ttl: must be at least four times lease.suspect_after$/,
   );
-  t.match(refusal(['--objects', 's3://bucket?endpoint=x']), /^--objects: S3 comes with a later version/);
 });
 
 t.test('the demo listens on loopback only', async (t) => {
@@ -202,10 +201,45 @@ t.test('the demo listens on loopback only', async (t) => {
 });
 
 t.test('objects are in a folder of the data directory, or where file:// says', async (t) => {
-  t.equal(load(['--data-dir', '/d']).objectsDir, '/d/objects');
-  t.equal(load(['--objects', 'file:///o/x%20y']).objectsDir, '/o/x y');
+  t.strictSame(load(['--data-dir', '/d']).objects, { kind: 'file', directory: '/d/objects' });
+  t.strictSame(load(['--objects', 'file:///o/x%20y']).objects, { kind: 'file', directory: '/o/x y' });
   t.match(refusal(['--objects', '/o']), /^--objects: "\/o" is not a URL like file:\/\/\/DIR/);
   t.match(refusal(['--data-dir', '']), /^--data-dir: /);
+});
+
+t.test('objects are in a bucket where s3:// says, and a wrong URL is told clearly', async (t) => {
+  t.strictSame(load(['--objects', 's3://kefu']).objects, {
+    kind: 's3',
+    bucket: 'kefu',
+    prefix: '',
+    pathStyle: false,
+  });
+  const url = 's3://kefu/prod/eu/?endpoint=http://minio:9000/&region=eu-1&path_style=false';
+  t.strictSame(load(['--objects', url]).objects, {
+    kind: 's3',
+    bucket: 'kefu',
+    prefix: 'prod/eu/',
+    endpoint: 'http://minio:9000',
+    region: 'eu-1',
+    pathStyle: false,
+  });
+  t.match(load(['--objects', 's3://kefu?endpoint=https://s3.example.com']).objects, { pathStyle: true });
+  for (const [wrong, why] of [
+    ['s3:kefu', /is not a URL like s3:/],
+    ['s3://', /no bucket/],
+    ['s3://K_', /no bucket/],
+    ['s3://kefu/A b', /prefix/],
+    ['s3://kefu/a/../b c', /prefix/],
+    ['s3://kefu?endpoint=minio:9000', /endpoint/],
+    ['s3://kefu?endpoint=http://u:hunter2@minio', /endpoint/],
+    ['s3://kefu?region=EU!', /region/],
+    ['s3://kefu?path_style=yes', /path_style/],
+    ['s3://kefu?secret=hunter2', /endpoint, region and path_style/],
+    ['s3://key:hunter2@kefu', /credentials/],
+  ] as const) {
+    t.match(refusal(['--objects', wrong]), why, wrong);
+    t.match(refusal(['--objects', wrong]), /^--objects: /);
+  }
 });
 
 t.test('PostgreSQL’s address has a name for the file too, and only one at a time', async (t) => {

@@ -1,0 +1,77 @@
+import t from 'tap';
+import { customerWithSession, http, type Frame } from '../support/client.ts';
+import { freePort, startNode, type TestNode } from '../support/node.ts';
+import { bucket, S3Server } from '../support/s3.ts';
+
+t.setTimeout(120_000);
+const s3 = await S3Server.start(t.testdir());
+t.teardown(() => s3.stop());
+
+function start(endpoint: string): Promise<TestNode> {
+  const env = { KEFU_ARCHIVE_AFTER: '0', KEFU_ARCHIVE_EVERY: '200ms', KEFU_STORE_HOT_BYTES: '65536' };
+  return startNode({ env, args: ['--objects', `s3://${bucket}/prod?endpoint=${endpoint}`] });
+}
+
+async function metrics(node: TestNode): Promise<string> {
+  return String((await http(node, 'GET', '/metrics')).body);
+}
+
+async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
+  const endMs = performance.now() + 30_000;
+  while (!(await condition())) {
+    if (performance.now() > endMs) throw new Error(`${what} took longer than 30 s`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+const png = Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.alloc(5000, 7)]);
+
+function upload(node: TestNode, session: string, token: string): Promise<Response> {
+  return fetch(`${node.url}/v1/sessions/${session}/files?name=a.png`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'image/png' },
+    body: png,
+  });
+}
+
+t.test('files and the archive are in the bucket; when it fails, only they wait', async (t) => {
+  const node = await start(s3.endpoint);
+  t.teardown(() => node.remove());
+  const customer = await customerWithSession(node);
+  const { session, token } = customer;
+  const stored = await upload(node, session, token);
+  t.equal(stored.status, 201);
+  const { file } = (await stored.json()) as { file: { url: string } };
+  const download = (): Promise<Response> =>
+    fetch(`${node.url}${file.url}`, { headers: { authorization: `Bearer ${token}` } });
+  t.ok(Buffer.from(await (await download()).arrayBuffer()).equals(png));
+  t.match(await metrics(node), /kefu_object_seconds_count\{operation="put",outcome="ok"\} [1-9]/);
+
+  s3.plan(() => ({ type: 'answer', status: 503, code: 'SlowDown' }));
+  t.equal((await upload(node, session, token)).status, 503);
+  t.equal((await download()).status, 503);
+  t.match(await customer.say(session, 'm1', 'still here'), { seq: Number }, 'chat goes on');
+  t.match(await metrics(node), /outcome="unavailable"\} [1-9]/);
+  t.match(await metrics(node), /kefu_object_retries_total [1-9]/);
+
+  s3.plan();
+  const before = (await http(node, 'GET', `/v1/sessions/${session}/events`, { token })).body.data as Frame[];
+  await customer.ask({ t: 'close', session });
+  await until('the archive', async () =>
+    /kefu_archived_total\{what="sessions"\} 1/.test(await metrics(node)),
+  );
+  const cold = (await http(node, 'GET', `/v1/sessions/${session}/events`, { token })).body.data as Frame[];
+  t.same(cold.slice(0, -1), before);
+  t.ok(s3.asked.some((it) => it.method === 'PUT' && it.path.startsWith(`/${bucket}/prod/`)));
+});
+
+t.test('a node starts and chats without its bucket, and says that it is missing', async (t) => {
+  const node = await start(`http://127.0.0.1:${await freePort()}`);
+  t.teardown(() => node.remove());
+  const customer = await customerWithSession(node);
+  t.match(await customer.say(customer.session, 'm1', 'hello'), { seq: Number });
+  await until('the warning', async () => node.logs().includes('the object store can’t be used'));
+  t.match(node.logs(), /ECONNREFUSED/);
+  t.match(await metrics(node), /kefu_object_seconds_count\{operation="list",outcome="unavailable"\} [1-9]/);
+  t.equal((await upload(node, customer.session, customer.token)).status, 503);
+});
