@@ -35,21 +35,50 @@ export function apiStore(people: People, sessions: SessionIndex): ApiOptions['st
   };
 }
 
+interface WakerOptions {
+  readonly clock: Clock;
+  readonly system: System;
+  readonly people: People;
+  readonly sessions: SessionIndex;
+  readonly log: (level: 'warn', text: string, error: unknown) => void;
+}
+
+/** Shards come a few at a time when a node leaves: it is looked for all of them together. */
+const wakeMs = 200;
+
 /**
- * Starts those actors of these shards that have something to do though nobody asks: queues with somebody waiting, and
+ * Starts those actors of new shards that have something to do though nobody asks: queues with somebody waiting, and
  * agents that hold sessions but may never come back.
  */
-export async function wake(
-  opened: ReadonlySet<number>,
-  system: System,
-  people: People,
-  sessions: SessionIndex,
-): Promise<void> {
-  const isHere = (key: string): boolean => opened.has(shardOf(key));
-  for (const group of await people.groups(10_000))
-    if (isHere(group)) system.ref(queueKind, group).tell({ type: 'tick' });
-  for (const agent of await sessions.holders())
-    if (isHere(agent)) system.ref(agentKind, agent).tell({ type: 'reconcile' });
+export class Waker {
+  readonly #options: WakerOptions;
+  #opened = new Set<number>();
+
+  constructor(options: WakerOptions) {
+    this.#options = options;
+  }
+
+  opened(shards: readonly number[]): void {
+    const { clock, log } = this.#options;
+    if (this.#opened.size === 0)
+      clock.after(wakeMs, () => {
+        const opened = this.#opened;
+        this.#opened = new Set();
+        this.#wake(opened).catch((error: unknown) =>
+          log('warn', 'who waits could not be read; the first message will do', error),
+        );
+      });
+    for (const shard of shards) this.#opened.add(shard);
+  }
+
+  async #wake(opened: ReadonlySet<number>): Promise<void> {
+    const { system, people, sessions } = this.#options;
+    const isHere = (key: string): boolean => opened.has(shardOf(key));
+    for (const group of await people.groups(10_000))
+      if (isHere(group)) system.ref(queueKind, group).tell({ type: 'tick' });
+    for (const agent of await sessions.holders())
+      if (isHere(agent)) system.ref(agentKind, agent).tell({ type: 'reconcile' });
+  }
 }
 
 /** Questions to the main thread, which alone knows the cluster. */

@@ -41,7 +41,7 @@ import { newestTerms } from './store/shards.ts';
 import { WorkerArchive } from './worker-archive.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 import { workerObjects } from './worker-objects.ts';
-import { apiStore, isReady, orUnlimited, rightsOf, StatusAsks, tellLoad, wake } from './worker-parts.ts';
+import { apiStore, isReady, orUnlimited, rightsOf, StatusAsks, tellLoad, Waker } from './worker-parts.ts';
 
 const start = workerData as WorkerStart;
 const { config, index } = start;
@@ -216,6 +216,7 @@ const system = new ActorSystem({
   },
 });
 
+const waker = new Waker({ clock, system, people, sessions, log: told });
 const keeper = new ShardKeeper({
   clock,
   router,
@@ -232,9 +233,7 @@ const keeper = new ShardKeeper({
   answerReleased: (term) => send({ type: 'released', term }),
   serves: (opened) => {
     archive.opened(opened, (shard) => keeper.epochOf(shard));
-    wake(new Set(opened), system, people, sessions).catch((error: unknown) =>
-      log.warn({ err: error }, 'who waits could not be read; the first message will do'),
-    );
+    waker.opened(opened);
   },
   ceases: (shards) => {
     archive.closed(shards);

@@ -81,6 +81,7 @@ export class PostgresJournal implements Journal {
   readonly #unsettledOf = new Int32Array(shardCount);
   readonly #idlers = new Map<string, (() => void)[]>();
   #confirming: { terms: Map<number, number>; look: Promise<ReadonlySet<number>> } | undefined;
+  #looking: Promise<void> | undefined;
   /** Sessions that have yet to hear of a failure, with their shard's epoch: nothing more of theirs is taken. */
   readonly #unheard = new Map<string, Fence>();
   /** Failures that must be told after the flight of the same session is settled. */
@@ -132,12 +133,18 @@ export class PostgresJournal implements Journal {
     const shard = shardOf(key);
     const epoch = epochOf(shard);
     if (epoch === 0 || !mayAct()) return Promise.resolve(false);
-    // One look for all who ask in this turn.
+    // One look for all who ask in this turn, or while another is on its way: when shards move, everybody asks at once.
     if (this.#confirming === undefined) {
       const terms = new Map<number, number>();
-      const look = new Promise<void>((resolve) => clock.soon(resolve)).then(() => {
+      const turn = new Promise<void>((resolve) => clock.soon(resolve));
+      const look = Promise.all([turn, this.#looking]).then(() => {
         this.#confirming = undefined;
-        return newest([...terms].map(([id, term]) => ({ shard: id, epoch: term })));
+        const answer = newest([...terms].map(([id, term]) => ({ shard: id, epoch: term })));
+        this.#looking = answer.then(
+          () => undefined,
+          () => undefined,
+        );
+        return answer;
       });
       this.#confirming = { terms, look };
     }

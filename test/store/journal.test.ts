@@ -17,7 +17,8 @@ let writers = 0;
 
 /** One owner of shards: a journal, and what the session actors above it would know. */
 class Owner {
-  readonly name = `writer ${(writers += 1)}`;
+  // In the order of text, too: a shard's row may still name an earlier test's.
+  readonly name = `writer ${String((writers += 1)).padStart(4, '0')}`;
   readonly epochs: ReadonlyMap<number, number>;
   readonly journal: PostgresJournal;
   readonly acked: string[] = [];
