@@ -271,8 +271,8 @@ class S3Store implements ObjectStore {
       // The answer to the first attempt may have been lost: then the upload is gone, and the object there.
       if (!isNoUpload(error)) throw error;
       const whole = `${md5Of(Buffer.concat(digests)).toString('hex')}-${digests.length}`;
-      const { ETag = '' } = await this.#head({ Bucket: target.Bucket, Key: target.Key });
-      if (ETag.replaceAll('"', '').toLowerCase() !== whole) throw error;
+      const found = await this.#head({ Bucket: target.Bucket, Key: target.Key }).catch(() => undefined);
+      if (found?.ETag?.replaceAll('"', '').toLowerCase() !== whole) throw error;
     }
   }
 

@@ -91,7 +91,7 @@ t.test('a segment is read by its description alone', async (t) => {
     events.push(...own);
   }
   t.strictSame(events, expected);
-  t.strictSame([...kinds].sort(), [1, 2], 'both kinds of blocks were read');
+  t.same(kinds, new Set([1, 2]), 'both kinds of blocks were read');
 });
 
 /** Python has zstd since 3.14; before, somebody must have added it. */

@@ -1,4 +1,4 @@
-import { mkdir, rename } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import {
   Agent,
   createServer,
@@ -8,7 +8,7 @@ import {
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import crypto, { createHash } from 'node:crypto';
 import S3rver from 's3rver';
 
@@ -85,6 +85,7 @@ export class S3Server {
     });
     makeAtomic(server);
     makeOrdered(server);
+    makeTagged(server);
     const { port } = await server.run();
     const s3 = new S3Server(server, port);
     await new Promise<void>((resolve) => s3.#proxy.listen(0, '127.0.0.1', resolve));
@@ -235,5 +236,19 @@ function makeOrdered({ store }: S3rver): void {
     const { objects } = await list(where, options);
     const rest = objects.filter(({ key }) => key > startAfter).sort((a, b) => (a.key < b.key ? -1 : 1));
     return { objects: rest.slice(0, maxKeys), commonPrefixes: [], isTruncated: rest.length > maxKeys };
+  };
+}
+
+/** The tag of what went up in parts is the MD5 of the parts' MD5s; s3rver's is that of the whole. */
+function makeTagged({ store }: S3rver): void {
+  const complete = store.putObjectMultipart.bind(store);
+  store.putObjectMultipart = async (where, uploadId, parts) => {
+    const upload = join(store.getResourcePath(where, undefined, 'uploads'), uploadId);
+    const key = await readFile(join(upload, 'key'), 'utf8');
+    const { size } = await complete(where, uploadId, parts);
+    const digests = Buffer.from(parts.map(({ etag }) => etag).join(''), 'hex');
+    const md5 = `${createHash('md5').update(digests).digest('hex')}-${parts.length}`;
+    await writeFile(store.getResourcePath(where, key, 'object.md5'), md5);
+    return { md5, size };
   };
 }

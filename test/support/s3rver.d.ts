@@ -18,11 +18,16 @@ declare module 's3rver' {
     });
     readonly store: {
       putObject(object: StoredObject): Promise<unknown>;
+      putObjectMultipart(
+        bucket: string,
+        uploadId: string,
+        parts: readonly { readonly number: number; readonly etag: string }[],
+      ): Promise<{ readonly md5: string; readonly size: number }>;
       listObjects(
         bucket: string,
         options: { readonly startAfter?: string; readonly prefix?: string; readonly maxKeys?: number },
       ): Promise<{ objects: StoredObject[]; commonPrefixes: string[]; isTruncated: boolean }>;
-      getResourcePath(bucket: string, key: string, resource: string): string;
+      getResourcePath(bucket: string, key: string | undefined, resource: string): string;
     };
     run(): Promise<AddressInfo>;
     close(): Promise<void>;
