@@ -34,7 +34,7 @@ async function openS3(
   chance: Chance,
   retried: () => void,
 ): Promise<ObjectStore> {
-  // The SDK costs 20 MB and a third of a second a thread: only those pay who have S3.
+  // The SDK costs 36 MB and a quarter of a second a thread: only those pay who have S3.
   const { openS3Store } = await import('./object-store-s3.ts');
   return openS3Store({ location, clock, chance, retried });
 }
