@@ -322,7 +322,7 @@ export class ClusterNode {
     const silent = this.#members.silent(now);
     if (silent.length === 0) return;
     if (!this.#members.isAlone(now)) {
-      for (const process of silent) this.#giveUp(process, `was silent for ${suspectMs} ms`);
+      for (const process of silent) this.#giveUp(process, `was silent, or heard nobody, for ${suspectMs} ms`);
       return;
     }
     // Hearing nobody: is it they or we? A leader read gets through only on the side of the majority.

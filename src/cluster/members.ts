@@ -8,6 +8,8 @@ interface Peer {
   heardMs: number;
   heard: boolean;
   hears: ReadonlySet<ProcessId>;
+  /** Since when its beats have said that it hears nobody: what it is sent is lost, though we hear it. */
+  deafSinceMs: number | undefined;
 }
 
 export interface MembersOptions {
@@ -81,6 +83,7 @@ export class Members {
       heardMs: nowMs,
       heard: true,
       hears: new Set(beat.hears),
+      deafSinceMs: beat.hears.length > 0 ? undefined : (peer?.deafSinceMs ?? nowMs),
     });
     return true;
   }
@@ -106,6 +109,7 @@ export class Members {
       heardMs: nowMs,
       heard: false,
       hears: new Set(),
+      deafSinceMs: undefined,
     });
   }
 
@@ -117,11 +121,19 @@ export class Members {
     return true;
   }
 
-  /** Those to be given up: silent for too long, and nobody whom we hear says that it hears them. */
+  /**
+   * Those to be given up: silent for too long, and nobody whom we hear says that it hears them; or deaf for too long,
+   * while somebody else hears us.
+   */
   silent(nowMs: number): ProcessId[] {
-    const { suspectMs } = this.#options;
+    const { suspectMs, self } = this.#options;
     const silent: ProcessId[] = [];
     for (const [process, peer] of this.#peers) {
+      const isDeaf = peer.deafSinceMs !== undefined && nowMs - peer.deafSinceMs > 2 * suspectMs;
+      if (isDeaf && [...this.#peers.values()].some((other) => other !== peer && other.hears.has(self))) {
+        silent.push(process);
+        continue;
+      }
       if (nowMs - peer.heardMs <= suspectMs) continue;
       let vouched = false;
       for (const [other, witness] of this.#peers)
@@ -144,6 +156,9 @@ export class Members {
 
   /** We were stalled, or the network was: whoever was not heard meanwhile has another `suspectMs`. */
   startClocksAnew(nowMs: number): void {
-    for (const peer of this.#peers.values()) peer.heardMs = nowMs;
+    for (const peer of this.#peers.values()) {
+      peer.heardMs = nowMs;
+      if (peer.deafSinceMs !== undefined) peer.deafSinceMs = nowMs;
+    }
   }
 }

@@ -13,6 +13,8 @@ export interface Outside {
   readonly httpUrls: () => readonly string[];
   /** A customer's message that was first sent at `sentMs` has been acked now, after an attempt sent at `attemptMs`. */
   readonly answered: (who: Person, sentMs: number, attemptMs: number) => void;
+  /** What somebody went through for an answer that took long. */
+  readonly slow: (story: string) => void;
   /** A new token. */
   readonly token: (by: string) => string;
 }
@@ -22,6 +24,8 @@ const silenceMs = 1500;
 /** From asking again and again without an end in sight; then it is a violation. */
 const patienceMs = 90_000;
 const framesKept = 300;
+/** An answer that took longer is worth a story. */
+const storyMs = 4000;
 
 export type Ending = 'done' | 'over' | 'given up';
 
@@ -45,6 +49,8 @@ export abstract class Person {
   #connecting: Promise<Client | undefined> | undefined;
   #closed: Promise<undefined> = Promise.resolve(undefined);
   #faulty: Client[] = [];
+  /** What has happened since it began to ask. */
+  #story: string[] = [];
 
   constructor(out: Outside, name: string, bearer: string, place: number) {
     this.out = out;
@@ -115,17 +121,21 @@ export abstract class Person {
     const book = ledger.book(session);
     book.begin(token, this.name);
     const sentMs = performance.now();
+    this.#story = [];
     for (let unsure = false, told = false; ;) {
       const client = await this.connected();
       if (client === undefined) return 'over';
       const attemptMs = performance.now();
       const answer = await this.ask(client, { ...frame, session });
+      this.#note(attemptMs, answer?.code ?? answer?.t ?? 'silence');
       if (answer === undefined) {
+        // Once more over the same connection, perhaps; who is silent twice is left.
+        if (client.closed !== undefined || unsure || this.chance.happens(0.6)) this.leave();
         unsure = true;
-        if (client.closed !== undefined || this.chance.happens(0.6)) this.leave();
       } else if (answer.t === success) {
         book.done(token, (answer.seq as number | undefined) ?? 0);
         ledger.acks += 1;
+        if (performance.now() - sentMs > storyMs) this.#tellStory(token, sentMs);
         this.out.answered(this, sentMs, attemptMs);
         return 'done';
       } else if (['unavailable', 'busy'].includes(answer.code as string)) {
@@ -145,6 +155,7 @@ export abstract class Person {
       }
       if (!told && performance.now() - sentMs > patienceMs) {
         told = true;
+        this.#tellStory(token, sentMs);
         ledger.accuse(`${this.name}: ${token} was not settled in ${patienceMs} ms`);
       }
     }
@@ -157,6 +168,17 @@ export abstract class Person {
     this.#faulty = this.#faulty.filter(({ closed }) => closed === undefined);
   }
 
+  #note(sinceMs: number, what: string): void {
+    if (this.#story.length < 100)
+      this.#story.push(
+        `n${(this.#place % this.out.wsUrls().length) + 1} ${what} ${(performance.now() - sinceMs).toFixed(0)} ms`,
+      );
+  }
+
+  #tellStory(token: string, sentMs: number): void {
+    this.out.slow(`${token} took ${(performance.now() - sentMs).toFixed(0)} ms: ${this.#story.join(', ')}`);
+  }
+
   #keep(client: Client): void {
     for (const [session, seq] of Object.entries(client.lastSeq))
       this.seqs[session] = Math.max(seq, this.seqs[session] ?? 0);
@@ -166,8 +188,10 @@ export abstract class Person {
   async #connect(): Promise<Client | undefined> {
     if (this.away) return undefined;
     const urls = this.out.wsUrls();
+    const fromMs = performance.now();
     const client = await inTime(Client.open(urls[this.#place % urls.length]!), (late) => late.close());
     if (client === undefined || this.#left) {
+      this.#note(fromMs, 'takes no connection');
       this.#place += 1;
       client?.close();
       return undefined;
@@ -183,18 +207,18 @@ export abstract class Person {
       .catch(() => undefined);
     client.send({ t: 'hello', token: this.bearer, resume });
     const answer = await Promise.race([greeted, closed]);
+    this.#note(fromMs, `greets with ${answer?.code ?? answer?.t ?? 'silence'}`);
     if (answer?.t === 'ready' && !this.#left) {
       this.client = client;
       this.#closed = closed;
       await this.greet(client);
       return client;
     }
-    if (
-      answer !== undefined &&
-      answer.t === 'error' &&
-      !['unavailable', 'busy'].includes(answer.code as string)
-    )
-      this.out.ledger.accuse(`${this.name}: hello: ${JSON.stringify(answer)}`);
+    if (answer?.t === 'error') {
+      if (!['unavailable', 'busy'].includes(answer.code as string))
+        this.out.ledger.accuse(`${this.name}: hello: ${JSON.stringify(answer)}`);
+      this.out.ledger.refusals += 1;
+    }
     this.#place += 1;
     this.#keep(client);
     client.close();

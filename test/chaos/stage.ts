@@ -203,6 +203,8 @@ function environment({ suspectMs, ttlMs }: StageOptions): Record<string, string>
     KEFU_LIMITS_HISTORY_PAGE: '2000',
     KEFU_AGENTS_CAPACITY: String(capacity),
     KEFU_AGENTS_GRACE: `${graceMs}ms`,
+    // Before people lose their patience, so that they are told.
+    KEFU_CLUSTER_HELD_WAIT: '1200ms',
     KEFU_JOURNAL_COMMIT_WAIT: '1s',
     KEFU_STORE_READ_WAIT: '1s',
     KEFU_LEASE_SUSPECT_AFTER: `${suspectMs}ms`,

@@ -36,6 +36,7 @@ export class World {
   readonly #answeredMs = new Map<Person, number>();
   #silenceMs = 0;
   #latenciesMs: number[] = [];
+  #stories: string[] = [];
 
   private constructor(stage: Stage, seed: number) {
     this.stage = stage;
@@ -91,6 +92,11 @@ export class World {
     this.#silenceMs = 0;
     for (const person of this.#answeredMs.keys()) this.#answeredMs.set(person, now);
     return silenceMs;
+  }
+
+  /** Of the answers that took long since the last time that this was asked. */
+  stories(): string[] {
+    return this.#stories.splice(0);
   }
 
   /** From the first sending to the ack, of all since the last time that this was asked. */
@@ -207,6 +213,7 @@ export class World {
       wsUrls: () => this.stage.nodes.map((node) => node.wsUrl),
       httpUrls: () => this.stage.nodes.map((node) => node.url),
       answered: (who, sentMs, attemptMs) => this.#answered(who, sentMs, attemptMs),
+      slow: (story) => void this.#stories.push(story),
       token: (by) => `${by}-${(this.#tokens += 1)}`,
     };
   }
