@@ -4,7 +4,7 @@ import { KefuError } from '../core/errors.ts';
 import type { EventOut } from '../protocol/session-view.ts';
 import type { Reader } from './database.ts';
 import type { ObjectStore } from './object-store.ts';
-import type { SegmentEntry } from './segment.ts';
+import { BrokenSegment, type SegmentEntry } from './segment.ts';
 import { readSession, type ArchiveDictionaries } from './segment-store.ts';
 
 /** Where a session's events 1 to `lastSeq` are. */
@@ -53,7 +53,10 @@ export class ColdEvents {
     try {
       return await this.#readAt(place);
     } catch (error) {
-      if (!(error instanceof KefuError) || error.code !== 'not_found') throw error;
+      const isGone = error instanceof KefuError && error.code === 'not_found';
+      // A bit that was flipped on the way is another one, or none, at the next time.
+      if (!isGone && !(error instanceof BrokenSegment)) throw error;
+      if (!isGone) return this.#readAt(place);
     }
     // Its segment was written anew between the two: it is somewhere else by now.
     const now = await this.place(session);

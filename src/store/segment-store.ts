@@ -7,6 +7,9 @@ import {
   decodeBlock,
   dictionaryIdOf,
   dictionaryOf,
+  footerBytes,
+  readFooter,
+  readIndex,
   type Dictionary,
   type SegmentEntry,
 } from './segment.ts';
@@ -23,18 +26,26 @@ export class ArchiveDictionaries {
     this.#reader = reader;
   }
 
-  async get(id: string): Promise<Dictionary> {
+  /** From the database; should it not be there, from `segment`, which needs it and so holds it. */
+  async get(
+    id: string,
+    segment?: { readonly store: ObjectStore; readonly object: string },
+  ): Promise<Dictionary> {
     const known = this.#known.get(id);
     if (known !== undefined) return known;
+    const dictionary =
+      (await this.#stored(id)) ?? (segment && (await dictionaryIn(segment.store, segment.object, id)));
+    if (dictionary?.id !== id) throw new BrokenSegment(`the dictionary ${id} is nowhere to be found`);
+    this.#known.set(id, dictionary);
+    return dictionary;
+  }
+
+  async #stored(id: string): Promise<Dictionary | undefined> {
     const [row] = await this.#reader.query(
       (sql) => sql<{ data: string }[]>`
         select encode(data, 'base64') as data from archive_dictionaries where id = ${id}`,
     );
-    if (row === undefined) throw new BrokenSegment(`the dictionary ${id} is not in the database`);
-    const dictionary = dictionaryOf(Buffer.from(row.data, 'base64'));
-    if (dictionary.id !== id) throw new BrokenSegment(`the dictionary ${id} in the database is broken`);
-    this.#known.set(id, dictionary);
-    return dictionary;
+    return row === undefined ? undefined : dictionaryOf(Buffer.from(row.data, 'base64'));
   }
 
   /** The newest one that was made after `sinceMs`. */
@@ -66,8 +77,21 @@ export async function readSession(
   const block = await bytesOf(stream, entry.length);
   const id = dictionaryIdOf(block);
   const dictionary =
-    id === undefined || block.length !== entry.length ? undefined : await dictionaries.get(id);
+    id === undefined || block.length !== entry.length
+      ? undefined
+      : await dictionaries.get(id, { store, object });
   return decodeBlock(entry, block, () => dictionary);
+}
+
+/** A dictionary out of a segment, by way of its footer and index; undefined when it is not there. */
+async function dictionaryIn(store: ObjectStore, object: string, id: string): Promise<Dictionary | undefined> {
+  const size = (await store.head(object))?.size ?? 0;
+  const read = async (offset: number, length: number): Promise<Uint8Array> =>
+    bytesOf((await store.get(object, { offset, length })).stream, length);
+  const footer = readFooter(await read(Math.max(0, size - footerBytes), footerBytes), size);
+  const { dictionaries } = readIndex(await read(footer.place, footer.length), footer);
+  const found = dictionaries.find((dictionary) => dictionary.id === id);
+  return found && dictionaryOf(await read(found.place, found.length));
 }
 
 /** A whole object; `too_large` beyond `maxBytes`. */
