@@ -309,6 +309,8 @@ function collect(): Promise<unknown> {
   metrics.hotBytes.set(history.hotBytes);
   for (const [tier, count] of Object.entries(history.reads)) metrics.historyReads.set({ tier }, count);
   metrics.linkRefused.set(router.refused);
+  metrics.held.set(router.held);
+  for (const [what, count] of Object.entries(wire?.counters ?? {})) metrics.wire.set({ what }, count);
   for (const [kind, count] of Object.entries(stats.actors)) metrics.actors.set({ kind }, count);
   metrics.eventLoopDelay.set(delay.percentile(99) / 1e9);
   delay.reset();

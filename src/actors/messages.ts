@@ -313,9 +313,93 @@ export interface Opened {
   readonly existed: boolean;
 }
 
-export const sessionKind: KindName<SessionMessage> = { kind: 'session' };
-export const agentKind: KindName<AgentMessage> = { kind: 'agent' };
-export const queueKind: KindName<QueueMessage> = { kind: 'queue' };
-export const customerKind: KindName<CustomerMessage> = { kind: 'customer' };
+/** The kinds' names. A node of a newer version may send what this one does not know: that is refused, not acted on. */
+export const sessionKind = named<SessionMessage>('session', {
+  open: true,
+  subscribe: true,
+  unsubscribe: true,
+  replay: true,
+  say: true,
+  post: true,
+  typing: true,
+  read: true,
+  close: true,
+  transfer: true,
+  rate: true,
+  assign: true,
+  promised: true,
+  requeue: true,
+  retarget: true,
+  erased: true,
+  holder: true,
+  view: true,
+  history: true,
+  position: true,
+  heads: true,
+  committed: true,
+  failed: true,
+  threadLost: true,
+});
+
+export const agentKind = named<AgentMessage>('agent', {
+  connect: true,
+  disconnect: true,
+  presence: true,
+  reserve: true,
+  promise: true,
+  unreserve: true,
+  lapsed: true,
+  held: true,
+  gone: true,
+  report: true,
+  status: true,
+  waiting: true,
+  graceOver: true,
+  checkReservations: true,
+  reconcile: true,
+  found: true,
+  threadLost: true,
+});
+
+export const queueKind = named<QueueMessage>('queue', {
+  enqueue: true,
+  dequeue: true,
+  agent: true,
+  watch: true,
+  where: true,
+  peek: true,
+  settled: true,
+  tick: true,
+  reconciled: true,
+});
+
+export const customerKind = named<CustomerMessage>('customer', {
+  open: true,
+  current: true,
+  closed: true,
+});
+
 /** One a thread, its key is the thread's id: the door to the connections there. */
-export const gatewayKind: KindName<GatewayMessage> = { kind: 'gateway' };
+export const gatewayKind = named<GatewayMessage>('gateway', {
+  events: true,
+  snapshot: true,
+  page: true,
+  missed: true,
+  said: true,
+  refused: true,
+  head: true,
+  stranger: true,
+  frame: true,
+  assigned: true,
+  released: true,
+  supersede: true,
+  restarted: true,
+  metrics: true,
+});
+
+function named<M extends { readonly type: string }>(
+  kind: string,
+  types: Readonly<Record<M['type'], true>>,
+): KindName<M> {
+  return { kind, knows: ({ type }) => Object.hasOwn(types, type) };
+}

@@ -25,6 +25,13 @@ export class Metrics {
     labelNames: ['type'],
     registers: [this.registry],
   });
+  readonly wire = new Gauge({
+    name: 'kefu_wire',
+    help: 'The connection to other nodes since its start: envelopes sent, received, chunked, refused; messages not understood (garbage), of a newer version (foreign), incomplete, slow round trips; bytes',
+    labelNames: ['what'],
+    registers: [this.registry],
+  });
+  readonly held = this.#gauge('kefu_cluster_held', 'Messages held for shards in motion');
   readonly rejected = new Counter({
     name: 'kefu_rejected_total',
     help: 'Requests, frames and connects that were refused, by code',

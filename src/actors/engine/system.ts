@@ -7,7 +7,7 @@ import { Deadlines } from './deadlines.ts';
 import { guarded } from './guarded-observer.ts';
 import type { Host } from './host.ts';
 import { ActorRef, type Post } from './ref.ts';
-import { busy, closing, linkDown, moved, notHere } from './refusals.ts';
+import { busy, closing, linkDown, moved, notHere, notKnown } from './refusals.ts';
 import { RunQueue } from './run-queue.ts';
 import type {
   ActorKind,
@@ -112,13 +112,15 @@ export class ActorSystem implements System {
     }
     const { kind = '', key = '', message, ask } = envelope;
     const origin = envelope.origin ?? from;
-    const known = this.#populations.has(kind);
+    const population = this.#populations.get(kind);
+    const known = population?.kind.knows?.(message) ?? population !== undefined;
     const cell = known ? this.#cellFor(kind, key) : undefined;
     if (cell === undefined && known && this.#forward(envelope, origin)) return;
     const reply =
       ask === undefined ? undefined : new RemoteReply(this.#router, this.#deadLetters, origin, ask);
-    if (cell === undefined)
-      this.#refuse(kind, key, reply, notHere, known ? 'not owned here' : 'unknown kind');
+    if (!known)
+      this.#refuse(kind, key, reply, notKnown, `unknown ${population === undefined ? 'kind' : 'message'}`);
+    else if (cell === undefined) this.#refuse(kind, key, reply, notHere, 'not owned here');
     else if (!cell.push(message, reply)) this.#refuse(kind, key, reply, busy, 'mailbox full');
   }
 

@@ -56,6 +56,7 @@ export type Directive = 'restart' | 'stop' | 'escalate';
 /** The type and the rules of all actors of one kind. `M` must be structured-cloneable. */
 export interface ActorKind<M> {
   readonly kind: string;
+  knows?(message: M): boolean;
   /** Messages waiting an actor; the next one is refused (tell: false and a dead letter; ask: `busy`). */
   readonly mailboxMax: number;
   /** Idle for this long, it is passivated. */
@@ -67,8 +68,8 @@ export interface ActorKind<M> {
 /** A kind's name and message type, to address actors without knowing how they are made. */
 export interface KindName<M> {
   readonly kind: string;
-  /** Never set: carries the type. */
-  readonly message?: M;
+  /** False: a message from another thread is none that this version knows. Absent: all are. */
+  knows?(message: M): boolean;
 }
 
 /** A thread of a node: "node/worker"; opaque to the engine. */

@@ -138,6 +138,21 @@ t.test('what nobody can handle is refused: an unknown kind, an envelope without 
   t.equal(two.system.stats().deadLetters, 1);
 });
 
+t.test('a message that only a newer version knows is refused, and does not reach the actor', async (t) => {
+  const { clock, network, one } = pair();
+  const { kind, seen } = summer();
+  const older = network.add('older', [{ ...kind, knows: ({ type }: Sum) => type === 'sum' }]);
+  const ref = one.system.ref<Sum>({ kind: 'summer' }, 'older:x');
+  const asked = outcomeOf(ref.ask({ type: 'never', n: 1 }, 1000));
+  ref.tell({ type: 'add', n: 1 });
+  const known = outcomeOf(ref.ask({ type: 'sum', n: 2 }, 1000));
+  await clock.advance(10);
+  t.equal(asked.code, 'unavailable');
+  t.equal(known.code, 'ok');
+  t.same(seen, [2]);
+  t.equal(older.system.stats().deadLetters, 1);
+});
+
 t.test('an answer to the thread’s predecessor does not settle an ask of its successor', async (t) => {
   const { clock, network, ref, seen } = pair();
   network.latencyMs = 50;
