@@ -1,7 +1,11 @@
-import type { System } from './actors/engine/types.ts';
-import { agentKind, queueKind, sessionKind } from './actors/messages.ts';
+import type { Envelope, System } from './actors/engine/types.ts';
+import { refusal } from './core/errors.ts';
+import type { Metrics } from './net/metrics.ts';
+import { agentKind, gatewayKind, queueKind, sessionKind, type SessionMessage } from './actors/messages.ts';
 import { shardOf, type IdSource } from './core/ids.ts';
+import type { Config } from './config.ts';
 import type { ApiOptions } from './net/api.ts';
+import type { ConnectionHost } from './net/connection.ts';
 import type { ClusterReport } from './protocol/cluster-status.ts';
 import type { Clock } from './core/clock.ts';
 import type { FeedStats } from './integrations/nats/feed.ts';
@@ -148,4 +152,37 @@ export function rightsOf(worker: {
     },
     deleteObject: (object) => objects.delete(object),
   });
+}
+
+const nobodyThere = refusal('unavailable', 'who has this session is not known just now; try again', 1000);
+
+/** Nobody was found for it in time: who said something is told so. */
+export function tellUndeliverable(
+  system: System,
+  metrics: Metrics,
+  { kind = '', key = '', message }: Envelope,
+): void {
+  metrics.undeliverable.inc();
+  const said = message as SessionMessage;
+  if (kind !== sessionKind.kind || said.type !== 'say') return;
+  const { peer, id } = said;
+  system
+    .ref(gatewayKind, peer.thread)
+    .tell({ type: 'refused', session: key, conn: peer.conn, id, refusal: nobodyThere });
+}
+
+export function crashOnPurpose(): void {
+  setImmediate(() => {
+    throw new Error('a crash that a test asked for');
+  });
+}
+
+/** What clients are told of the limits that concern them. */
+export function announcedOf({ limits }: Config): ConnectionHost['announced'] {
+  return {
+    message_chars: 16_000,
+    upload_bytes: limits.uploadBytes,
+    frame_bytes: limits.frameBytes,
+    history_max: limits.historyPage,
+  };
 }

@@ -6,7 +6,7 @@ import { customerActors } from './actors/customer.ts';
 import type { ActorKind, Envelope, ThreadId } from './actors/engine/types.ts';
 import type { Term } from './cluster/ports.ts';
 import { ActorSystem } from './actors/engine/system.ts';
-import { agentKind, gatewayKind, sessionKind, type SessionMessage } from './actors/messages.ts';
+import { agentKind, gatewayKind, sessionKind } from './actors/messages.ts';
 import { queueActors } from './actors/queue.ts';
 import { sessionActors } from './actors/session.ts';
 import { connectNats } from './cluster/nats-connection.ts';
@@ -14,7 +14,7 @@ import { ClusterRouter } from './cluster/router.ts';
 import { ShardKeeper } from './cluster/shard-keeper.ts';
 import { ShardMap } from './cluster/shard-map.ts';
 import { NatsWire } from './cluster/wire-nats.ts';
-import { assert, refusal } from './core/errors.ts';
+import { assert } from './core/errors.ts';
 import { IdSource, shardOf } from './core/ids.ts';
 import { realChance, realClock } from './core/real-clock.ts';
 import { createLog } from './log.ts';
@@ -39,9 +39,21 @@ import { People } from './store/people.ts';
 import { SessionIndex } from './store/session-index.ts';
 import { newestTerms } from './store/shards.ts';
 import { WorkerArchive } from './worker-archive.ts';
+import { WorkerSearch } from './worker-search.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 import { workerObjects } from './worker-objects.ts';
-import { apiStore, isReady, orUnlimited, rightsOf, StatusAsks, tellLoad, Waker } from './worker-parts.ts';
+import {
+  announcedOf,
+  apiStore,
+  crashOnPurpose,
+  isReady,
+  orUnlimited,
+  rightsOf,
+  StatusAsks,
+  tellUndeliverable,
+  tellLoad,
+  Waker,
+} from './worker-parts.ts';
 
 const start = workerData as WorkerStart;
 const { config, index } = start;
@@ -84,7 +96,7 @@ const router = new ClusterRouter({
   heldMs: config.cluster.heldWaitMs,
   deliver: (envelope, from) => system.deliver(envelope, from),
   passedOn: (ask, thread) => system.passedOn(ask, thread),
-  undeliverable,
+  undeliverable: (envelope) => tellUndeliverable(system, metrics, envelope),
 });
 const shared = new SharedLimits(start.limits, index, config.limits);
 const reader = new Reader(
@@ -109,6 +121,16 @@ const archive = new WorkerArchive({
 });
 const history = new TieredHistory(reader, config.store.hotBytes, archive.cold);
 
+const search = new WorkerSearch({
+  config,
+  database: start.database,
+  clock,
+  cold: archive.cold,
+  sessions,
+  owns: (shard) => keeper.epochOf(shard) > 0,
+  metrics,
+  log: told,
+});
 const feed =
   link === undefined
     ? undefined
@@ -125,6 +147,7 @@ const journal = new PostgresJournal({
   mayAct: () => shards.isValid(clock.nowMs()),
   ...(clustered ? { newest: (terms: readonly Term[]) => newestTerms(reader, terms) } : {}),
   refused: (shard, epoch) => void checkTerm({ shard, epoch }),
+  touched: (session) => search.index.touched(session),
   settle: (session, outcome) => system.notify(sessionKind, session, outcome),
   log: told,
   limits: config.journal,
@@ -234,6 +257,7 @@ const keeper = new ShardKeeper({
   serves: (opened) => {
     archive.opened(opened, (shard) => keeper.epochOf(shard));
     waker.opened(opened);
+    search.index.opened(opened);
   },
   ceases: (shards) => {
     archive.closed(shards);
@@ -246,19 +270,6 @@ async function checkTerm(term: Term): Promise<void> {
   const newest = await newestTerms(reader, [term]).catch(() => undefined);
   if (newest !== undefined && !newest.has(term.shard)) send({ type: 'fenced', term });
 }
-
-/** Nobody was found for it in time: who said something is told so. */
-function undeliverable({ kind = '', key = '', message }: Envelope): void {
-  metrics.undeliverable.inc();
-  const said = message as SessionMessage;
-  if (kind !== sessionKind.kind || said.type !== 'say') return;
-  const { peer, id } = said;
-  system
-    .ref(gatewayKind, peer.thread)
-    .tell({ type: 'refused', session: key, conn: peer.conn, id, refusal: nobodyThere });
-}
-
-const nobodyThere = refusal('unavailable', 'who has this session is not known just now; try again', 1000);
 
 const requests = new Requests(system, people);
 const tokens = createTokens({ keys: start.tokenKeys, clock });
@@ -281,12 +292,7 @@ const host: ConnectionHost = {
   system,
   requests,
   limits: config.limits,
-  announced: {
-    message_chars: 16_000,
-    upload_bytes: config.limits.uploadBytes,
-    frame_bytes: config.limits.frameBytes,
-    history_max: config.limits.historyPage,
-  },
+  announced: announcedOf(config),
   verify: (token) => tokens.verify(token),
   count(what, label) {
     if (what === 'rejected') metrics.rejected.inc({ code: label ?? '' });
@@ -310,6 +316,7 @@ function collect(): Promise<unknown> {
   for (const [tier, count] of Object.entries(history.reads)) metrics.historyReads.set({ tier }, count);
   metrics.linkRefused.set(router.refused);
   metrics.held.set(router.held);
+  metrics.searchLag.set(search.index.lagSeconds);
   for (const [what, count] of Object.entries(wire?.counters ?? {})) metrics.wire.set({ what }, count);
   for (const [kind, count] of Object.entries(stats.actors)) metrics.actors.set({ kind }, count);
   metrics.eventLoopDelay.set(delay.percentile(99) / 1e9);
@@ -327,6 +334,7 @@ async function listen(): Promise<void> {
   const site = siteHandler({
     api: {
       rights,
+      search: search.store,
       clock,
       ids,
       system,
@@ -376,12 +384,6 @@ async function listen(): Promise<void> {
       listener = socket;
       resolve();
     });
-  });
-}
-
-function crashOnPurpose(): void {
-  setImmediate(() => {
-    throw new Error('a crash that a test asked for');
   });
 }
 

@@ -248,6 +248,14 @@ export const sections = {
       600 * s,
     ),
   },
+  search: {
+    every: ms(5 * s, 'What was said can be found by its words after so long.', 50, 3600 * s),
+    touched: count(
+      100_000,
+      'Sessions that a worker thread remembers to index; beyond them it looks through the tables.',
+      100,
+    ),
+  },
   archive: {
     after: ms(
       30 * day,

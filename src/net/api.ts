@@ -38,6 +38,7 @@ import {
   parseVisitor,
   requestLimits,
 } from './requests-in.ts';
+import { searchPage, type SearchStore } from './search-page.ts';
 import { sessionPage, type SessionLister } from './session-page.ts';
 import { timelinePage } from './timeline.ts';
 import type { Identity, Tokens } from './tokens.ts';
@@ -76,6 +77,7 @@ export interface ApiOptions {
   readonly store: ApiStore;
   readonly tokens: Tokens;
   readonly files: FileRoutes;
+  readonly search: SearchStore;
   readonly rights: RightsStore & ExportApi['rights'];
   /** The cluster as this node sees it. */
   readonly cluster: () => Promise<ClusterReport>;
@@ -101,6 +103,10 @@ const routes = new Map<string, Route>([
   ['get /v1/me', me],
   ['post /v1/sessions', openSession],
   ['get /v1/sessions', listSessions],
+  [
+    'get /v1/search',
+    async (api, { query }, who) => ({ status: 200, body: await searchPage(api, who, query) }),
+  ],
   ['get /v1/sessions/:', getSession],
   ['get /v1/sessions/:/events', listEvents],
   ['post /v1/sessions/:/messages', postMessage],

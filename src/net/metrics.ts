@@ -88,6 +88,18 @@ export class Metrics {
     buckets: [86_400, 7 * 86_400, 30 * 86_400, 90 * 86_400, 365 * 86_400, 3 * 365 * 86_400],
     registers: [this.registry],
   });
+  readonly searchIndexed = new Counter({
+    name: 'kefu_search_indexed_total',
+    help: 'Sessions and events put into the search index; writes that failed and are tried again; times that the list of touched sessions was full',
+    labelNames: ['what'],
+    registers: [this.registry],
+  });
+  readonly searchLag = new Gauge({
+    name: 'kefu_search_lag_seconds',
+    help: 'How long the oldest change that is not in the search index has waited, of the worst thread',
+    registers: [this.registry],
+    aggregator: 'max',
+  });
   readonly archived = new Counter({
     name: 'kefu_archived_total',
     help: 'Moved to the archive: segments, sessions, events, bytes of segments, raw bytes of the events in them',

@@ -20,7 +20,7 @@ export interface SessionLister {
 
 const pageUsual = 50;
 const pageMax = 100;
-const states = new Set(['waiting', 'chatting', 'transferring', 'closed']);
+export const sessionStates = new Set(['waiting', 'chatting', 'transferring', 'closed']);
 
 /** Which sessions an agent may see: those of its groups and its own; an admin all. */
 export function visibleTo(who: Actor): { visibleTo?: { agent: string; groups: readonly string[] } } {
@@ -35,7 +35,7 @@ export async function sessionPage(
 ): Promise<{ data: SessionView[]; next: string | null }> {
   if (who.kind === 'customer') throw new KefuError('forbidden', 'this is for agents');
   const state = optional(query, 'state');
-  if (state !== undefined && !states.has(state)) throw bad('state', [...states].join(', '));
+  if (state !== undefined && !sessionStates.has(state)) throw bad('state', [...sessionStates].join(', '));
   const limit = pageLimit(query, pageUsual, pageMax);
   const agent = optionalId(query, 'agent');
   const customer = optionalId(query, 'customer');

@@ -1,10 +1,11 @@
 import type { Fence } from '../actors/messages.ts';
 import type { AppendRequest, Journal } from '../actors/ports.ts';
 import type { Clock } from '../core/clock.ts';
-import { refusal, type Refusal } from '../core/errors.ts';
+import type { Refusal } from '../core/errors.ts';
 import { shardCount, shardOf } from '../core/ids.ts';
 import { isServerError, type Sql } from './database.ts';
 import { statementFor, type Item } from './journal-sql.ts';
+import { gone, leaseOver, moved, unfit } from './journal-refusals.ts';
 import { bounded, claimWriter, takeTerms, type Term } from './journal-terms.ts';
 
 /**
@@ -34,6 +35,8 @@ export interface JournalOptions {
   readonly newest?: (terms: readonly Term[]) => Promise<ReadonlySet<number>>;
   /** The change feed, if there is one: gives each event its place there, and is told what is in, in its order. */
   readonly feed?: { nextPosition(shard: number): number; committed(items: readonly Item[]): void };
+  /** Something of this session is in the database. */
+  readonly touched?: (session: string) => void;
   /** A commit was refused by the fence: somebody else may have the shard. */
   readonly refused?: (shard: number, epoch: number) => void;
   readonly settle: (session: string, outcome: Outcome) => void;
@@ -56,11 +59,6 @@ export type Outcome =
 /** A transaction's text, in characters: what a batch of the largest messages is cut at. */
 const batchCharsMax = 4 * 2 ** 20;
 const tickMs = 250;
-
-const gone = refusal('unavailable', 'the database can’t be reached; try again with the same id', 1000);
-const moved = refusal('unavailable', 'this session has just moved to another owner; try again', 100);
-const leaseOver = refusal('unavailable', 'this node has lost its hold on the cluster; try again', 1000);
-const unfit = refusal('internal', 'the database refused this event; it has been logged');
 
 export class PostgresJournal implements Journal {
   readonly #options: JournalOptions;
@@ -320,8 +318,10 @@ export class PostgresJournal implements Journal {
         sessions.set(request.session, { instance: request.instance, count: request.events.length });
       else sum.count += request.events.length;
     }
-    for (const [session, { instance, count }] of sessions)
+    for (const [session, { instance, count }] of sessions) {
       this.#options.settle(session, { type: 'committed', instance, count });
+      this.#options.touched?.(session);
+    }
     for (const item of items) this.#settled(item);
   }
 

@@ -59,6 +59,7 @@ export async function migrate(connection: Sql): Promise<number> {
  * in the month of its id; what no partition fits goes to `events_other`.
  */
 export async function makePartitions(sql: Sql, wallMs: number, ahead: number): Promise<void> {
+  await makeSearchPartitions(sql, wallMs, 5 * ahead);
   const now = new Date(wallMs);
   for (let month = 0; month <= ahead; month += 1) {
     const from = Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + month, 1);
@@ -68,6 +69,21 @@ export async function makePartitions(sql: Sql, wallMs: number, ahead: number): P
     if (present!.there) continue;
     await sql.unsafe(
       `create table if not exists ${name} partition of events for values from ('${floorId(from)}') to ('${floorId(to)}')`,
+    );
+  }
+}
+
+const weekMs = 7 * 24 * 3_600_000;
+
+/** The same for the weeks of the search index: small enough for a look through all that has a common word. */
+async function makeSearchPartitions(sql: Sql, wallMs: number, ahead: number): Promise<void> {
+  const now = Math.floor(wallMs / weekMs);
+  for (let week = now; week <= now + ahead; week += 1) {
+    const name = `search_${week}`;
+    const [present] = await sql<{ there: boolean }[]>`select to_regclass(${name}) is not null as there`;
+    if (present!.there) continue;
+    await sql.unsafe(
+      `create table if not exists ${name} partition of search for values from ('${floorId(week * weekMs)}') to ('${floorId((week + 1) * weekMs)}')`,
     );
   }
 }

@@ -257,6 +257,7 @@ async function eraseSessions(
     with gone as (delete from files where session = any(string_to_array(${list}, ',')::uuid[]) returning object),
     doomed as (insert into doomed_objects select object from gone on conflict do nothing)
     select count(*) as count from gone`;
+  await sql`delete from search where session = any(string_to_array(${list}, ',')::uuid[])`;
   await sql`delete from feed where session = any(string_to_array(${list}, ',')::uuid[])`;
   await sql`delete from sessions where id = any(string_to_array(${list}, ',')::uuid[])`;
   return { events: Number(warm!.count) + Number(cold!.count), files: Number(files!.count) };

@@ -3,6 +3,7 @@ import type { WaitingEntry } from '../actors/messages.ts';
 import type { Sessions } from '../actors/ports.ts';
 import type { Attributes, SessionState, SessionStatus } from '../rules/session.ts';
 import type { Reader } from './database.ts';
+import { wordsQuery } from './search.ts';
 
 interface Row {
   id: string;
@@ -31,7 +32,7 @@ export interface SessionFilter {
   readonly agent?: string;
   readonly customer?: string;
   readonly group?: string;
-  /** Part of a customer's name or a subject. */
+  /** Part of a customer's name or a subject, or words of messages. */
   readonly q?: string;
   /** Only sessions of these groups, or held by this agent. */
   readonly visibleTo?: { readonly agent: string; readonly groups: readonly string[] };
@@ -105,6 +106,7 @@ export class SessionIndex implements Sessions {
 
   async list(filter: SessionFilter): Promise<SessionState[]> {
     const { state, agent, customer, group, q, visibleTo, before, limit } = filter;
+    const words = q === undefined ? '' : wordsQuery(q);
     const like = q === undefined ? undefined : `%${q.replace(/[\\%_]/g, '\\$&')}%`;
     const rows = await this.#reader.query(
       (sql) => sql<Row[]>`
@@ -115,7 +117,12 @@ export class SessionIndex implements Sessions {
         ${agent === undefined ? sql`` : sql`and s.agent = ${agent}::uuid`}
         ${customer === undefined ? sql`` : sql`and s.customer = ${customer}::uuid`}
         ${group === undefined ? sql`` : sql`and s.group_name = ${group}`}
-        ${like === undefined ? sql`` : sql`and (s.customer_name ilike ${like} or s.subject ilike ${like})`}
+        ${
+          like === undefined
+            ? sql``
+            : sql`and (s.customer_name ilike ${like} or s.subject ilike ${like}
+                or s.id in (select session from search where words @@ ${words}::tsquery))`
+        }
         ${before === undefined ? sql`` : sql`and s.id < ${before}::uuid`}
         ${
           visibleTo === undefined
@@ -126,6 +133,18 @@ export class SessionIndex implements Sessions {
         order by s.id desc limit ${limit}`,
     );
     return rows.map(stateOf);
+  }
+
+  /** In the order of `ids`; those that are gone are left out. */
+  async byIds(ids: readonly string[]): Promise<SessionState[]> {
+    const rows = await this.#reader.query(
+      (sql) => sql<Row[]>`
+        select s.*, coalesce((select max(seq) from events e where e.session = s.id),
+          (select last_seq from cold c where c.session = s.id)) as last_seq
+        from sessions s where s.id = any(string_to_array(${ids.join(',')}, ',')::uuid[])`,
+    );
+    const found = new Map(rows.map((row) => [row.id, stateOf(row)]));
+    return ids.map((id) => found.get(id)).filter((state) => state !== undefined);
   }
 
   async countByState(): Promise<Map<string, number>> {

@@ -1,0 +1,101 @@
+/**
+ * Words as the search index has them: of Latin scripts words and numbers, of Chinese, Japanese and Korean each character
+ * and each two that stand together, for these are written without spaces. Pure; the same for what is stored and what
+ * is asked for.
+ */
+
+/** Characters of a word that count; the rest is cut off. */
+export const wordCharsMax = 40;
+/** Words of a search; more are left out. */
+export const queryWordsMax = 16;
+
+const runs = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]+|[\p{L}\p{N}\p{M}]+/gu;
+const together = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
+
+function normal(text: string): string {
+  return text.normalize('NFKC').toLowerCase();
+}
+
+/** Letters of one kind that stand together, in order. */
+export function runsOf(text: string): string[] {
+  const found: string[] = [];
+  for (const [run] of normal(text).matchAll(runs)) {
+    if (together.test(run)) found.push(run);
+    // `\p{L}` has the others' characters too: a Latin word may be followed by Chinese without a space.
+    else
+      for (const part of run.split(
+        /(?=[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}])/u,
+      )) {
+        if (part !== '') found.push(part);
+      }
+  }
+  return found;
+}
+
+/** Adds a text's words. */
+export function addWords(text: string, words: Set<string>): void {
+  for (const run of runsOf(text)) {
+    if (!together.test(run)) {
+      words.add([...run].slice(0, wordCharsMax).join(''));
+      continue;
+    }
+    const characters = [...run];
+    for (const [index, character] of characters.entries()) {
+      words.add(character);
+      const next = characters[index + 1];
+      if (next !== undefined) words.add(character + next);
+    }
+  }
+}
+
+/** The words that a session must have for this to be found; empty: there is nothing to search for. */
+export function queryWords(query: string): string[] {
+  const words = new Set<string>();
+  for (const run of runsOf(query)) {
+    const characters = [...run];
+    if (!together.test(run)) words.add(characters.slice(0, wordCharsMax).join(''));
+    else if (characters.length === 1) words.add(run);
+    else
+      for (let at = 0; at + 1 < characters.length; at += 1) words.add(characters[at]! + characters[at + 1]!);
+  }
+  return [...words].slice(0, queryWordsMax);
+}
+
+export type Mark = readonly [start: number, end: number];
+
+/** Where a text has the query's runs, in UTF-16 units, in order, at most `max`; a Latin run only as a whole word. */
+export function marksOf(text: string, query: string, max = 20): Mark[] {
+  // By character, so that what folding makes longer or shorter keeps its place.
+  const places: number[] = [];
+  let folded = '';
+  let at = 0;
+  for (const character of text) {
+    const one = normal(character);
+    folded += one;
+    for (let unit = 0; unit < one.length; unit += 1) places.push(at);
+    at += character.length;
+  }
+  places.push(at);
+  const marks: Mark[] = [];
+  for (const run of new Set(runsOf(query))) {
+    const isWhole = !together.test(run);
+    for (
+      let from = folded.indexOf(run);
+      from >= 0 && marks.length < max;
+      from = folded.indexOf(run, from + run.length)
+    ) {
+      if (isWhole && (isLetter(folded, from - 1) || isLetter(folded, from + run.length))) continue;
+      marks.push([places[from]!, endOf(places, from + run.length)]);
+    }
+  }
+  return marks.sort((a, b) => a[0] - b[0]);
+}
+
+function endOf(places: readonly number[], at: number): number {
+  return places[at] ?? places.at(-1)!;
+}
+
+function isLetter(text: string, at: number): boolean {
+  const character = text[at];
+  return character !== undefined && /[\p{L}\p{N}\p{M}]/u.test(character) && !together.test(character);
+}

@@ -1,0 +1,281 @@
+import type { Clock } from '../core/clock.ts';
+import { shardCount, shardOf } from '../core/ids.ts';
+import { addWords } from '../core/search-words.ts';
+import type { ColdTier } from './history.ts';
+import type { Reader, Sql } from './database.ts';
+
+export interface SearchIndexOptions {
+  readonly reader: Reader;
+  readonly cold: ColdTier;
+  readonly clock: Clock;
+  /** Whether this thread owns a shard: each indexes its own. */
+  readonly owns: (shard: number) => boolean;
+  /** A session that was touched is indexed no sooner than this. */
+  readonly everyMs: number;
+  /** Sessions remembered as touched; beyond that the tables are looked through. */
+  readonly touchedMax: number;
+  readonly log: (level: 'warn' | 'error', text: string, error?: unknown) => void;
+  readonly observe: (what: 'sessions' | 'events' | 'failures' | 'overflows', count: number) => void;
+}
+
+/** Sessions indexed, and looked at, in one go. */
+const batchMax = 100;
+const sweepPage = 1000;
+/** Lexemes of a session; what comes later is not found by its words any more. A tsvector may hold 1 MB. */
+const lexemesMax = 20_000;
+const checkedEveryMs = 60_000;
+/** Commits that were on their way when it was looked. */
+const slackMs = 60_000;
+
+interface Row {
+  id: string;
+  state: string;
+  customer: string;
+  customer_name: string;
+  agent: string | null;
+  agent_name: string | null;
+  target: string | null;
+  group_name: string;
+  subject: string | null;
+  attributes: { tags?: unknown };
+  indexed: number | null;
+}
+
+/**
+ * Keeps the search index behind the chats: whatever a session of this thread's shards has committed is noted, and read
+ * from the tables a moment later, so that a chat's transaction does nothing for it. What a crash, or a full list,
+ * forgot is found by looking through the tables: whoever opens a shard looks at its open sessions, and at those closed
+ * since the shard was last known to be complete. Doing it twice changes nothing.
+ */
+export class SearchIndex {
+  readonly #options: SearchIndexOptions;
+  /** Session → when it was touched first since it was indexed. */
+  #touched = new Map<string, number>();
+  readonly #unswept = new Set<number>();
+  #running = false;
+  #nextCheckedMs = 0;
+
+  constructor(options: SearchIndexOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    const { clock, everyMs } = this.#options;
+    clock.after(Math.max(50, everyMs / 4), () => void this.#turn().finally(() => this.start()));
+  }
+
+  /** Seconds since the oldest touch that is not indexed yet. */
+  get lagSeconds(): number {
+    const [oldest] = this.#touched.values();
+    return oldest === undefined ? 0 : (this.#options.clock.nowMs() - oldest) / 1000;
+  }
+
+  /** Something of this session is in the database. */
+  touched(session: string): void {
+    if (this.#touched.has(session)) return;
+    if (this.#touched.size < this.#options.touchedMax)
+      return void this.#touched.set(session, this.#options.clock.nowMs());
+    this.#options.observe('overflows', 1);
+    this.#unswept.add(shardOf(session));
+  }
+
+  /** What was committed there before is not known here. */
+  opened(shards: readonly number[]): void {
+    for (const shard of shards) this.#unswept.add(shard);
+  }
+
+  async #turn(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    const { log, observe } = this.#options;
+    try {
+      if (this.#unswept.size > 0) await this.#sweep();
+      await this.#indexDue();
+      await this.#tellChecked();
+    } catch (error) {
+      observe('failures', 1);
+      log('warn', 'the search index could not be written; it is tried again', error);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  async #indexDue(): Promise<void> {
+    const { clock, everyMs } = this.#options;
+    for (;;) {
+      const beforeMs = clock.nowMs() - everyMs;
+      const due: string[] = [];
+      for (const [session, sinceMs] of this.#touched) {
+        if (sinceMs > beforeMs || due.length >= batchMax) break;
+        due.push(session);
+      }
+      if (due.length === 0) return;
+      // Before it is read: what is committed from here on is another touch.
+      const since = new Map(due.map((session) => [session, this.#touched.get(session)!]));
+      for (const session of due) this.#touched.delete(session);
+      try {
+        await this.#index(due);
+      } catch (error) {
+        this.#touched = new Map([...since, ...this.#touched]);
+        throw error;
+      }
+    }
+  }
+
+  async #index(sessions: readonly string[]): Promise<void> {
+    const { reader, observe } = this.#options;
+    const list = sessions.join(',');
+    const rows = await reader.query(
+      (sql) => sql<Row[]>`
+        select s.id, s.state, s.customer, s.customer_name, s.agent, s.agent_name, s.target, s.group_name, s.subject,
+          s.attributes, x.indexed_seq as indexed
+        from sessions s left join search x on x.session = s.id
+        where s.id = any(string_to_array(${list}, ',')::uuid[])`,
+    );
+    const missing = await this.#eventsOf(rows);
+    const entries: Entry[] = [];
+    for (const row of rows) entries.push(await this.#entryOf(row, missing.get(row.id) ?? []));
+    if (entries.length === 0) return;
+    await reader.query((sql) => write(sql, entries));
+    observe('sessions', entries.length);
+  }
+
+  async #eventsOf(rows: readonly Row[]): Promise<Map<string, StoredText[]>> {
+    const ids = rows.map(({ id }) => id).join(',');
+    const froms = rows.map(({ indexed }) => indexed ?? 0).join(',');
+    const found = new Map<string, StoredText[]>();
+    const events = await this.#options.reader.query(
+      (sql) => sql<{ session: string; seq: number; json: string }[]>`
+        select e.session, e.seq, e.data::text as json
+        from unnest(string_to_array(${ids}, ',')::uuid[], string_to_array(${froms}, ',')::int[]) w (session, seq)
+        join events e on e.session = w.session and e.seq > w.seq order by e.session, e.seq`,
+    );
+    for (const { session, ...event } of events) {
+      const list = found.get(session);
+      if (list === undefined) found.set(session, [event]);
+      else list.push(event);
+    }
+    return found;
+  }
+
+  async #entryOf(row: Row, warm: readonly StoredText[]): Promise<Entry> {
+    const { cold, observe } = this.#options;
+    const from = row.indexed ?? 0;
+    let events = warm;
+    // It was archived before it was indexed: what is missing is there.
+    if (row.state === 'closed' && warm[0]?.seq !== from + 1)
+      events = [...((await cold.events(row.id)) ?? []).filter(({ seq }) => seq > from), ...warm];
+    observe('events', events.length);
+    const words = new Set<string>();
+    for (const text of [row.customer_name, row.agent_name ?? '', row.subject ?? '']) addWords(text, words);
+    for (const { json } of events) for (const text of textsOf(json)) addWords(text, words);
+    return {
+      session: row.id,
+      customer: row.customer,
+      words: [...words].slice(0, lexemesMax),
+      filters: filtersOf(row),
+      seq: events.at(-1)?.seq ?? from,
+    };
+  }
+
+  /** Notes which of these shards' sessions are not indexed as far as they go. */
+  async #sweep(): Promise<void> {
+    const { reader, clock, owns } = this.#options;
+    const shards = new Set([...this.#unswept].filter(owns));
+    const checked = await reader.query(
+      (sql) => sql<{ since: string }[]>`
+        select coalesce(min(at), 0) as since from search_checked
+        where shard = any(string_to_array(${[...shards].join(',')}, ',')::int[])`,
+    );
+    const since = Number(checked[0]?.since ?? 0) - slackMs;
+    let after = '00000000-0000-0000-0000-000000000000';
+    for (;;) {
+      const rows = await reader.query(
+        (sql) => sql<{ id: string; behind: boolean }[]>`
+          select s.id, coalesce(x.indexed_seq, 0) < coalesce((select max(seq) from events e where e.session = s.id),
+            (select last_seq from cold c where c.session = s.id), 0) as behind
+          from sessions s left join search x on x.session = s.id
+          where s.id > ${after}::uuid and (s.state <> 'closed' or s.closed_at >= ${since})
+          order by s.id limit ${sweepPage}`,
+      );
+      for (const { id, behind } of rows)
+        if (behind && shards.has(shardOf(id)) && this.#touched.size < this.#options.touchedMax)
+          this.#touched.set(id, this.#touched.get(id) ?? clock.nowMs() - this.#options.everyMs);
+      if (rows.length < sweepPage || this.#touched.size >= this.#options.touchedMax) break;
+      after = rows.at(-1)!.id;
+    }
+    // A list that is full is worked off first; then it is looked again.
+    if (this.#touched.size >= this.#options.touchedMax) return;
+    for (const shard of shards) this.#unswept.delete(shard);
+    for (const shard of this.#unswept) if (!owns(shard)) this.#unswept.delete(shard);
+    this.#nextCheckedMs = Math.min(this.#nextCheckedMs, clock.nowMs() + checkedEveryMs);
+  }
+
+  /** What was committed so long ago is in the index: the next owner need not look further back. */
+  async #tellChecked(): Promise<void> {
+    const { reader, clock, owns } = this.#options;
+    const now = clock.nowMs();
+    if (now < this.#nextCheckedMs || this.#unswept.size > 0) return;
+    this.#nextCheckedMs = now + checkedEveryMs;
+    const shards = [...Array(shardCount).keys()].filter(owns);
+    if (shards.length === 0) return;
+    const at = Math.floor(clock.wallMs() - this.lagSeconds * 1000);
+    await reader.query(
+      (sql) => sql`
+        update search_checked set at = ${at}
+        where shard = any(string_to_array(${shards.join(',')}, ',')::int[]) and at < ${at}`,
+    );
+  }
+}
+
+interface StoredText {
+  readonly seq: number;
+  readonly json: string;
+}
+
+interface Entry {
+  readonly session: string;
+  readonly customer: string;
+  readonly words: readonly string[];
+  readonly filters: readonly string[];
+  readonly seq: number;
+}
+
+/** What a session is now, as words that no text has. */
+function filtersOf(row: Row): string[] {
+  const filters = [`=state:${row.state}`, `=group:${row.group_name}`];
+  for (const agent of [row.agent, row.target]) if (agent !== null) filters.push(`=agent:${agent}`);
+  const { tags } = row.attributes;
+  if (Array.isArray(tags))
+    for (const tag of tags.slice(0, 50))
+      if (typeof tag === 'string' && tag !== '') filters.push(`=tag:${tag.slice(0, 100)}`);
+  return filters;
+}
+
+/** Those of a typed body that people read. */
+const bodyFields = ['text', 'title', 'caption', 'description', 'name'] as const;
+
+/** The texts of an event that are searched: messages and notes. */
+export function textsOf(json: string): string[] {
+  const event = JSON.parse(json) as { type: string; body?: unknown; text?: unknown };
+  if (event.type === 'note') return typeof event.text === 'string' ? [event.text] : [];
+  if (event.type !== 'message') return [];
+  const { body } = event;
+  if (typeof body === 'string') return [body];
+  const fields = (body ?? {}) as Record<string, unknown>;
+  return bodyFields.map((name) => fields[name]).filter((value) => typeof value === 'string');
+}
+
+async function write(sql: Sql, entries: readonly Entry[]): Promise<void> {
+  const rows = JSON.stringify(entries.map((entry) => ({ ...entry, indexed_seq: entry.seq })));
+  await sql`
+    insert into search (session, customer, words, filters, indexed_seq)
+    select r.session, r.customer, array_to_tsvector(array(select jsonb_array_elements_text(r.words))),
+      array_to_tsvector(array(select jsonb_array_elements_text(r.filters))), r.indexed_seq
+    from jsonb_to_recordset(${rows}::text::jsonb)
+      r (session uuid, customer uuid, words jsonb, filters jsonb, indexed_seq int)
+    join sessions s on s.id = r.session
+    on conflict (session) do update set words = search.words || excluded.words, filters = excluded.filters,
+      indexed_seq = excluded.indexed_seq
+    where search.indexed_seq <= excluded.indexed_seq`;
+}

@@ -1,0 +1,68 @@
+import fc from 'fast-check';
+import t from 'tap';
+import { addWords, marksOf, queryWords } from '../../src/core/search-words.ts';
+
+function wordsOf(text: string): Set<string> {
+  const words = new Set<string>();
+  addWords(text, words);
+  return words;
+}
+
+const isFound = (text: string, query: string): boolean => {
+  const words = wordsOf(text);
+  return queryWords(query).every((word) => words.has(word));
+};
+
+const han = fc.constantFrom(...'我要退货订单号码颜色尺码蓝色有吗亲您好发快递');
+const latin = fc.stringMatching(/^[a-z0-9]{1,8}$/);
+const piece = fc.oneof(
+  fc.array(han, { minLength: 1, maxLength: 8 }).map((all) => all.join('')),
+  latin,
+  fc.constantFrom(' ', ', ', '。', '!', '\n'),
+);
+
+t.test('every part of a Chinese text, and every word, is found by it', (t) => {
+  fc.assert(
+    fc.property(
+      fc.array(piece, { minLength: 1, maxLength: 12 }),
+      fc.nat(),
+      fc.nat(),
+      (pieces, from, length) => {
+        const text = pieces.join(' ');
+        const one = pieces[from % pieces.length]!;
+        const part = /^[a-z0-9]+$/.test(one) ? one : [...one].slice(0, 1 + (length % one.length)).join('');
+        t.ok(isFound(text, part), `${part} in ${text}`);
+        for (const [start, end] of marksOf(text, part)) t.equal(text.slice(start, end), part);
+      },
+    ),
+  );
+  t.end();
+});
+
+t.test('against a naive look through texts', (t) => {
+  fc.assert(
+    fc.property(
+      fc.array(piece, { maxLength: 12 }),
+      fc.array(han, { minLength: 2, maxLength: 2 }),
+      (pieces, two) => {
+        const text = pieces.join(' ');
+        t.equal(isFound(text, two.join('')), text.includes(two.join('')), text);
+      },
+    ),
+  );
+  t.end();
+});
+
+t.test('case, width and mixed scripts do not matter; words are whole', (t) => {
+  t.ok(isFound('My Order ＡＢ１２３ is LATE', 'ab123 order'));
+  t.ok(isFound('买iPhone15好吗', 'iphone15'));
+  t.notOk(isFound('reorder', 'order'));
+  t.same(queryWords('  …！ '), []);
+  t.same(marksOf('An ORDER, no reorder; 订单 order', 'order 订单'), [
+    [3, 8],
+    [22, 24],
+    [25, 30],
+  ]);
+  t.same(marksOf('ﬁne', 'fine'), [[0, 3]]);
+  t.end();
+});
