@@ -132,7 +132,7 @@ const search = new WorkerSearch({
   log: told,
 });
 const feed =
-  link === undefined
+  link === undefined || !config.nats.feed
     ? undefined
     : new WorkerFeed({ link, clock, cluster: config.nats.cluster, reader, log: told });
 

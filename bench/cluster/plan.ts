@@ -30,7 +30,8 @@ export type Part = (typeof allParts)[number];
 
 /** Nodes and worker threads each: a node alone, or the three of a cluster. */
 export type Size =
-  { readonly nodes: 1; readonly workers: 1 | 2 } | { readonly nodes: 3; readonly workers: 1 };
+  | { readonly nodes: 1; readonly workers: 1 | 2 }
+  | { readonly nodes: 3; readonly workers: 1; readonly feed: boolean };
 
 /** What a part of the bench has found. */
 export interface Measured {
@@ -56,7 +57,8 @@ const whole: Plan = {
   sizes: [
     { nodes: 1, workers: 1 },
     { nodes: 1, workers: 2 },
-    { nodes: 3, workers: 1 },
+    { nodes: 3, workers: 1, feed: true },
+    { nodes: 3, workers: 1, feed: false },
   ],
 };
 
@@ -71,7 +73,7 @@ export const smoke: Plan = {
   pairs: 6,
   warmMs: 200,
   runMs: 500,
-  sizes: [{ nodes: 3, workers: 1 }],
+  sizes: [{ nodes: 3, workers: 1, feed: true }],
 };
 
 const usage = `npm run bench cluster -- [--smoke] [--only ${allParts.join(',')}] [--json FILE]

@@ -49,9 +49,11 @@ export async function throughput(plan: Plan): Promise<Measured> {
   }
 }
 
-function nameOf({ nodes, workers }: Size): string {
+function nameOf(size: Size): string {
+  const { nodes, workers } = size;
+  const feed = size.nodes === 1 ? '' : `, ${size.feed ? 'with' : 'without'} the change feed`;
   const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? '' : 's'}`;
-  return `${count(nodes, 'node')}, ${count(workers, 'worker')}${nodes === 1 ? '' : ' each'}`;
+  return `${count(nodes, 'node')}, ${count(workers, 'worker')}${nodes === 1 ? '' : ' each'}${feed}`;
 }
 
 async function start(size: Size): Promise<Target> {
@@ -67,7 +69,7 @@ async function start(size: Size): Promise<Target> {
     };
     return { size, ports: [node.port], load, results: [], stop };
   }
-  const { cluster } = await startWorld(1);
+  const { cluster } = await startWorld(1, { KEFU_NATS_FEED: String(size.feed) });
   return { size, ports: portsOf(cluster), load, results: [], stop: () => cluster.stop() };
 }
 

@@ -17,12 +17,15 @@ export interface World {
 }
 
 /** Real nodes as in the tests, without the limits that would slow the load down; settles when each has its shards. */
-export async function startWorld(natsServers: 1 | 3): Promise<World> {
+export async function startWorld(
+  natsServers: 1 | 3,
+  env: Readonly<Record<string, string>> = {},
+): Promise<World> {
   const cluster = await TestCluster.start({
     nodes: 0,
     workers: 1,
     natsServers,
-    env: { ...noLimits, KEFU_LOG_LEVEL: 'warn' },
+    env: { ...noLimits, KEFU_LOG_LEVEL: 'warn', ...env },
   });
   try {
     const monitorPort = await freePort();

@@ -184,6 +184,12 @@ export const sections = {
   nats: {
     url: text('The same as `--nats`, for the TOML file.', { secret: true, same: 'nats' }),
     cluster: text('The cluster’s name: whose subjects and bucket on that NATS.', { default: 'kefu' }),
+    feed: {
+      kind: 'flag',
+      default: true,
+      about:
+        'Publish every committed event to JetStream for other programs. Where none listens, turn it off on all nodes: a message costs half as much without it. What is committed meanwhile is never published.',
+    },
     user: text('User, with password. In the URL they do as well.'),
     password: text('See user.', { secret: true }),
     token: text('A token instead of a user.', { secret: true }),

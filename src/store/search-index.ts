@@ -84,6 +84,11 @@ export class SearchIndex {
     for (const shard of shards) this.#unswept.add(shard);
   }
 
+  /** Settles when all that is known to be touched is in the index; rejects where it can't be written. */
+  async flush(): Promise<void> {
+    while (this.#touched.size > 0) await this.#indexDue();
+  }
+
   async #turn(): Promise<void> {
     if (this.#running) return;
     this.#running = true;

@@ -13,13 +13,15 @@ export interface TestPostgres {
   stop(): Promise<void>;
 }
 
-export async function startPostgres(): Promise<TestPostgres> {
+export async function startPostgres(
+  options: { readonly sharedBuffersBytes?: number } = {},
+): Promise<TestPostgres> {
   const dataDir = await mkdtemp(join(tmpdir(), 'kefu-pg-'));
   await chmod(dataDir, 0o711);
   const log = createLog({ level: 'error', format: 'json' });
   const embedded = await startEmbeddedPostgres({
     dataDir,
-    sharedBuffersBytes: 32 * 2 ** 20,
+    sharedBuffersBytes: options.sharedBuffersBytes ?? 32 * 2 ** 20,
     log,
     onExit: () => undefined,
   });

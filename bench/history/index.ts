@@ -1,0 +1,80 @@
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startPostgres } from '../../test/support/postgres.ts';
+import { machine } from '../support/machine.ts';
+import { markdown, type Row } from '../support/report.ts';
+import { archive } from './archive.ts';
+import { loadTalk } from './load.ts';
+import { reads } from './reads.ts';
+import { searches } from './searches.ts';
+
+/** What to measure, and how much of it. */
+export interface Plan {
+  /** In PostgreSQL, and in the search index. */
+  readonly messages: number;
+  /** Of these, sessions with about so many events go to the archive. */
+  readonly archived: number;
+  readonly reads: number;
+  readonly searches: number;
+  readonly seed: number;
+}
+
+export const whole: Plan = { messages: 1_000_000, archived: 400_000, reads: 1000, searches: 200, seed: 7 };
+export const smoke: Plan = { messages: 4000, archived: 2000, reads: 40, searches: 6, seed: 7 };
+
+export interface Report {
+  readonly rows: readonly Row[];
+  readonly work: readonly string[];
+}
+
+/**
+ * bench/history: seeded retail talk in Chinese and English, in a PostgreSQL of its own; the real archiver, history and
+ * search on it. What was archived is compared event by event, and every word that is searched for is in what is found.
+ */
+export async function measure(
+  plan: Plan,
+  progress: (text: string) => void = () => undefined,
+): Promise<Report> {
+  const pg = await startPostgres({ sharedBuffersBytes: 512 * 2 ** 20 });
+  const folder = await mkdtemp(join(tmpdir(), 'kefu-bench-'));
+  try {
+    const talk = await loadTalk(pg, plan, progress);
+    progress(`${talk.events} events in ${talk.sessions.length} sessions are in PostgreSQL`);
+    const found = await searches(pg, talk, plan, progress);
+    const stored = await archive(pg, talk, plan, folder);
+    progress(stored.work);
+    const read = await reads(pg, talk, plan, stored, folder);
+    return {
+      rows: [...stored.rows, ...read.rows, ...found.rows],
+      work: [stored.work, read.work, found.work],
+    };
+  } finally {
+    await pg.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const usage = 'npm run bench history -- [--smoke] [--messages N] [--json FILE]\n';
+
+export async function run(flags: readonly string[]): Promise<void> {
+  const { values } = parseArgs({
+    args: [...flags],
+    options: {
+      smoke: { type: 'boolean' },
+      messages: { type: 'string' },
+      json: { type: 'string' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help === true) return void process.stdout.write(usage);
+  const base = values.smoke === true ? smoke : whole;
+  const messages = Number(values.messages ?? base.messages);
+  const plan = { ...base, messages, archived: Math.min(base.archived, messages / 2) };
+  const report = await measure(plan, (text) => process.stderr.write(`${text}\n`));
+  process.stdout.write(`\n${markdown(report.rows, report.work)}`);
+  if (values.json !== undefined)
+    writeFileSync(values.json, `${JSON.stringify({ machine: machine(), plan, ...report }, null, 2)}\n`);
+}
