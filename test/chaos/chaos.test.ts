@@ -6,8 +6,8 @@ import { World } from './world.ts';
 t.setTimeout(240_000);
 
 const suspectMs = 1000;
-/** Noticing, taking over, and a client's own wait for the answer that it does not get; generous, the machine is shared. */
-const takeOverMaxMs = 3 * suspectMs + 6000;
+/** Noticing, taking over, and a client's own waits for answers that it does not get; generous, the machine is shared. */
+const takeOverMaxMs = 25_000;
 
 t.test('real nodes, NATS servers and PostgreSQL under faults keep what they promised', async (t) => {
   const stage = await Stage.start({ suspectMs, ttlMs: 5000, natsServers: 3, gates: true });
@@ -19,7 +19,7 @@ t.test('real nodes, NATS servers and PostgreSQL under faults keep what they prom
       const recovery = await run();
       t.comment(`${recoveryText(recovery)}; ${world.latencies()}`);
       for (const story of world.stories()) t.comment(story);
-      if (recovery.duringMs !== undefined) t.ok(recovery.duringMs < takeOverMaxMs, `${recovery.duringMs} ms`);
+      for (const ms of recovery.duringMs ?? []) t.ok(ms < takeOverMaxMs, `${ms} ms`);
       t.same(await world.check(), []);
     });
 
@@ -27,7 +27,7 @@ t.test('real nodes, NATS servers and PostgreSQL under faults keep what they prom
   await happens('a node that stood still for longer than its lease does no harm when it goes on', () =>
     faults.pauseNode(0),
   );
-  await happens('PostgreSQL is killed, and all recovers by itself', () => faults.killPostgres());
+  await happens('PostgreSQL is killed, and all recovers by itself', () => faults.endPostgres('SIGKILL'));
   await happens('the leader of the leases’ log is killed', () => faults.killNatsLeader());
   await happens('a node that hears NATS no more is taken over', () => faults.cutNats(1, 'noAnswers'));
   await happens('all nodes are restarted one after the other', () => faults.rollingRestart());

@@ -1,7 +1,7 @@
 import { bucketOf } from '../../src/cluster/nats-subjects.ts';
 import { until } from '../support/nats.ts';
 import type { GateMode } from './gate.ts';
-import type { Stage } from './stage.ts';
+import { commitWaitMs, type Stage } from './stage.ts';
 import type { World } from './world.ts';
 
 /**
@@ -9,16 +9,20 @@ import type { World } from './world.ts';
  * returns when every session is answered again and every shard has its place. All times are milliseconds.
  */
 export interface Recovery {
-  /** From the damage until every customer was answered again, where the rest must carry on without what is broken. */
-  readonly duringMs?: number;
-  /** From the mending until every customer was answered again. */
-  readonly afterMs?: number;
+  /**
+   * From the damage until they were answered again, where the rest must carry on without what is broken: of each
+   * customer whom it touched, in ascending order.
+   */
+  readonly duringMs?: readonly number[];
+  /** The same from the mending. */
+  readonly afterMs?: readonly number[];
   /** The longest that a customer was without an answer. */
   readonly silenceMs: number;
 }
 
 /** Generous: the machine is shared, and a test that fails for that teaches nobody anything. */
 const waveMs = 40_000;
+const leaseStream = `KV_${bucketOf('kefu')}`;
 
 export class Faults {
   readonly stage: Stage;
@@ -37,21 +41,24 @@ export class Faults {
   // ---- nodes
 
   async killNode(index: number): Promise<Recovery> {
-    this.world.silence();
-    await this.stage.kill(index);
-    const duringMs = await this.world.wave(waveMs);
-    const silenceMs = this.world.silence();
-    await this.stage.run(index);
-    return { duringMs, silenceMs: Math.max(silenceMs, this.world.silence()) };
+    const { stage, world } = this;
+    const touched = await world.touchedBy(index);
+    world.silence();
+    await stage.kill(index);
+    const duringMs = await world.wave(waveMs, { touched });
+    const silenceMs = world.silence();
+    await stage.run(index);
+    return { duringMs, silenceMs: Math.max(silenceMs, world.silence()) };
   }
 
   /** Stands still for longer than its lease; when it goes on it must find out before it does anything. */
   async pauseNode(index: number): Promise<Recovery> {
     const { stage, world } = this;
+    const touched = await world.touchedBy(index);
     world.silence();
     const startMs = performance.now();
     await stage.pause(index);
-    const duringMs = await world.wave(waveMs);
+    const duringMs = await world.wave(waveMs, { touched });
     await elapsed(startMs, this.#leaseMs);
     stage.resume(index);
     const afterMs = await world.wave(waveMs);
@@ -64,8 +71,7 @@ export class Faults {
     const { stage, world } = this;
     world.silence();
     for (const index of stage.up) {
-      const code = await stage.end(index);
-      if (code !== 0) world.ledger.accuse(`n${index + 1} was told to stop and ended with ${code}`);
+      await this.#end(index);
       await stage.run(index);
     }
     const afterMs = await world.wave(waveMs);
@@ -82,20 +88,37 @@ export class Faults {
   async removeNode(index: number): Promise<Recovery> {
     const { stage, world } = this;
     world.silence();
-    const code = await stage.end(index);
-    if (code !== 0) world.ledger.accuse(`n${index + 1} was told to stop and ended with ${code}`);
+    await this.#end(index);
     const duringMs = await world.wave(waveMs);
     await stage.settled();
     return { duringMs, silenceMs: world.silence() };
   }
 
+  async #end(index: number): Promise<void> {
+    const code = await this.stage.end(index);
+    if (code !== 0) this.world.ledger.accuse(`n${index + 1} was told to stop and ended with ${code}`);
+  }
+
+  /** As when the machine loses its power: none is left that remembers anything. */
+  async killAllNodes(): Promise<Recovery> {
+    const { stage, world } = this;
+    world.silence();
+    const all = stage.up;
+    await Promise.all(all.map((index) => stage.kill(index)));
+    const afterMs = world.wave(2 * waveMs);
+    await Promise.all([afterMs, ...all.map((index) => stage.run(index))]);
+    return { afterMs: await afterMs, silenceMs: world.silence() };
+  }
+
   // ---- NATS
 
+  /** Until there is a leader among the others, and the cluster does well without it. */
   async killNats(index: number): Promise<Recovery> {
     const { stage, world } = this;
     world.silence();
     await stage.cluster.nats.kill(index);
     const duringMs = await world.wave(waveMs);
+    await stage.cluster.nats.leaderOf(leaseStream);
     await stage.settled();
     await stage.cluster.nats.restart(index);
     await stage.settled();
@@ -105,7 +128,35 @@ export class Faults {
 
   /** The server that leads the leases' log. */
   async killNatsLeader(): Promise<Recovery> {
-    return this.killNats(await this.stage.cluster.nats.leaderOf(`KV_${bucketOf('kefu')}`));
+    return this.killNats(await this.stage.cluster.nats.leaderOf(leaseStream));
+  }
+
+  /** Both at once: the claims of the node's shards must wait for an election. */
+  async killNodeAndNatsLeader(index: number): Promise<Recovery> {
+    const { stage, world } = this;
+    const { nats } = stage.cluster;
+    const leader = await nats.leaderOf(leaseStream);
+    const touched = await world.touchedBy(index);
+    world.silence();
+    await Promise.all([nats.kill(leader), stage.kill(index)]);
+    const duringMs = await world.wave(waveMs, { touched });
+    await nats.restart(leader);
+    await stage.run(index);
+    return { duringMs, silenceMs: world.silence() };
+  }
+
+  /** Each in turn, as for a new version. */
+  async rollNats(): Promise<Recovery> {
+    const { stage, world } = this;
+    const { nats } = stage.cluster;
+    world.silence();
+    for (let index = 0; index < stage.natsServers; index += 1) {
+      await nats.restart(index);
+      await nats.leaderOf(leaseStream);
+    }
+    await stage.settled();
+    const afterMs = await world.wave(waveMs);
+    return { afterMs, silenceMs: world.silence() };
   }
 
   /** For longer than the leases: then nobody may act, and everybody is told so. */
@@ -136,8 +187,9 @@ export class Faults {
   /** One node is cut off, for longer than its lease: the others take over. */
   async cutNats(index: number, mode: GateMode): Promise<Recovery> {
     const { stage, world } = this;
+    const touched = await world.touchedBy(index);
     world.silence();
-    const startMs = performance.now();
+    const sinceMs = performance.now();
     stage.cutNats(index, mode);
     const ended = until(
       'its lease ends',
@@ -161,8 +213,7 @@ export class Faults {
       },
       20_000,
     );
-    await world.wave(waveMs);
-    const duringMs = Math.round(performance.now() - startMs);
+    const duringMs = await world.wave(waveMs, { touched, sinceMs });
     await ended;
     stage.cutNats(index, 'open');
     const afterMs = await world.wave(waveMs);
@@ -184,12 +235,29 @@ export class Faults {
 
   // ---- PostgreSQL
 
-  async killPostgres(): Promise<Recovery> {
+  /** SIGKILL: a crash. SIGINT: it is restarted, and every connection ended. */
+  async endPostgres(signal: 'SIGKILL' | 'SIGINT'): Promise<Recovery> {
     this.world.silence();
-    await this.stage.killPostgres();
+    await this.stage.endPostgres(signal);
     const afterMs = await this.world.wave(waveMs);
     await this.stage.settled();
     return { afterMs, silenceMs: this.world.silence() };
+  }
+
+  /** The others can't take its shards before PostgreSQL goes on. */
+  async killNodeWithoutPostgres(index: number): Promise<Recovery> {
+    const { stage, world } = this;
+    world.silence();
+    const goOn = stage.pausePostgres();
+    await stage.kill(index);
+    await until(
+      'the others give it up',
+      async () => (await stage.status(stage.upNodes[0]!))?.members.length === stage.up.length,
+      30_000,
+    ).finally(goOn);
+    const afterMs = await world.wave(waveMs);
+    await stage.run(index);
+    return { afterMs, silenceMs: world.silence() };
   }
 
   /** Until everybody has been told. */
@@ -205,12 +273,14 @@ export class Faults {
     return { afterMs, silenceMs: world.silence() };
   }
 
-  /** One node is cut off: it can't commit, and says so. */
+  /** One node is cut off, for longer than a commit may hang: it can't commit, and says so. */
   async cutPostgres(index: number, mode: GateMode): Promise<Recovery> {
     const { stage, world } = this;
     world.silence();
+    const startMs = performance.now();
     stage.cutPostgres(index, mode);
     await until('it says that it is not ready', () => isUnready(stage.nodes[index]!.url), 30_000);
+    await elapsed(startMs, 3 * commitWaitMs);
     stage.cutPostgres(index, 'open');
     const afterMs = await world.wave(waveMs);
     await stage.settled();
@@ -235,9 +305,17 @@ function elapsed(startMs: number, ms: number): Promise<boolean> {
 
 export function recoveryText({ duringMs, afterMs, silenceMs }: Recovery): string {
   const parts = [
-    ...(duringMs === undefined ? [] : [`all answered ${duringMs} ms after the damage`]),
-    ...(afterMs === undefined ? [] : [`${afterMs} ms after the mending`]),
+    ...(duringMs === undefined ? [] : [`answered ${spreadText(duringMs)} ms after the damage`]),
+    ...(afterMs === undefined ? [] : [`${spreadText(afterMs)} ms after the mending`]),
     `the longest silence ${silenceMs} ms`,
   ];
   return parts.join(', ');
+}
+
+/** p50 / p99 / max. */
+export function spreadText(values: readonly number[]): string {
+  if (values.length === 0) return '–';
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (share: number): number => sorted[Math.floor(sorted.length * share)]!;
+  return `${at(0.5)} / ${at(0.99)} / ${sorted.at(-1)}`;
 }

@@ -119,13 +119,13 @@ export abstract class Person {
   async insist(session: string, token: string, frame: Frame, success: 'ack' | 'ok'): Promise<Ending> {
     const { ledger } = this.out;
     const book = ledger.book(session);
-    book.begin(token, this.name);
     const sentMs = performance.now();
     this.#story = [];
     for (let unsure = false, told = false; ;) {
       const client = await this.connected();
       if (client === undefined) return 'over';
       const attemptMs = performance.now();
+      book.asks(token, this.name);
       const answer = await this.ask(client, { ...frame, session });
       this.#note(attemptMs, answer?.code ?? answer?.t ?? 'silence');
       if (answer === undefined) {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { http } from '../support/client.ts';
 import { TestCluster } from '../support/cluster.ts';
 import { until } from '../support/nats.ts';
@@ -18,11 +18,23 @@ export interface StageOptions {
 const nodesMax = 4;
 export const capacity = 4;
 export const graceMs = 2000;
+export const commitWaitMs = 1000;
 const backMs = 45_000;
+/** What no fault excuses: a node would not tell it if all was as it should be. */
+const troubles =
+  /an actor crashed|worker \d+ failed|is crashing|a request failed|PostgreSQL refused|"level":60/;
 
 interface NodeGates {
   readonly nats: readonly Gate[];
   readonly postgres: Gate;
+}
+
+interface Process {
+  readonly name: string;
+  readonly node: TestNode;
+  read: number;
+  /** It is to end, or has been ended. */
+  doomed: boolean;
 }
 
 /** The cluster under test, with all that can be done to it. */
@@ -35,6 +47,9 @@ export class Stage {
   /** Those that run, as far as this test has to do with it; a paused one does not. */
   readonly #up = new Set<number>();
   #admin = '';
+  /** All that were ever started, and how much of what they said has been looked at. */
+  readonly #processes: Process[] = [];
+  readonly #ends: string[] = [];
 
   private constructor(cluster: TestCluster, options: StageOptions, gates: readonly NodeGates[]) {
     this.cluster = cluster;
@@ -42,7 +57,7 @@ export class Stage {
     this.ttlMs = options.ttlMs;
     this.natsServers = options.natsServers ?? 3;
     this.#gates = gates;
-    for (const index of cluster.nodes.keys()) this.#up.add(index);
+    for (const index of cluster.nodes.keys()) this.#began(index);
   }
 
   static async start(options: StageOptions): Promise<Stage> {
@@ -84,6 +99,7 @@ export class Stage {
   }
 
   async stop(): Promise<void> {
+    for (const process of this.#processes) process.doomed = true;
     await this.cluster.stop();
     for (const { nats, postgres } of this.#gates)
       await Promise.all([...nats, postgres].map((gate) => gate.stop()));
@@ -91,21 +107,36 @@ export class Stage {
 
   // ---- nodes
 
-  async kill(index: number): Promise<void> {
+  #began(index: number): void {
+    const node = this.nodes[index]!;
+    const process: Process = { name: `n${index + 1}`, node, read: 0, doomed: false };
+    this.#processes.push(process);
+    this.#up.add(index);
+    void node.exited.then((code) => {
+      if (!process.doomed) this.#ends.push(`${process.name} ended by itself with ${code}`);
+    });
+  }
+
+  #doom(index: number): void {
     this.#up.delete(index);
+    for (const process of this.#processes) if (process.node === this.nodes[index]) process.doomed = true;
+  }
+
+  async kill(index: number): Promise<void> {
+    this.#doom(index);
     await this.nodes[index]!.kill();
   }
 
   /** Starts it, anew or for the first time; settles when every shard has its place. */
   async run(index: number): Promise<void> {
     await this.cluster.add(index);
-    this.#up.add(index);
+    this.#began(index);
     await this.settled();
   }
 
   /** SIGTERM; its exit code. */
   async end(index: number): Promise<number | null> {
-    this.#up.delete(index);
+    this.#doom(index);
     return this.nodes[index]!.stop();
   }
 
@@ -133,9 +164,10 @@ export class Stage {
 
   // ---- PostgreSQL
 
-  async killPostgres(): Promise<void> {
+  /** It is started again by who started it. */
+  async endPostgres(signal: 'SIGKILL' | 'SIGINT'): Promise<void> {
     const { postmaster } = this.cluster;
-    process.kill(postmaster, 'SIGKILL');
+    process.kill(postmaster, signal);
     const isNew = (): boolean => ![undefined, postmaster].includes(postmasterPid(this.cluster.postgresDir));
     await until('a new PostgreSQL', isNew, 30_000);
   }
@@ -161,7 +193,27 @@ export class Stage {
     }
   }
 
-  /** Every shard is open at one of those that run, and they all agree. */
+  /** What they said since the last time that none of them ever should, and who ended without being told to. */
+  troubles(): string[] {
+    const found = this.#ends.splice(0);
+    for (const process of this.#processes) {
+      const log = process.node.logs();
+      const end = log.lastIndexOf('\n') + 1;
+      for (const line of log.slice(process.read, end).split('\n'))
+        if (troubles.test(line)) found.push(`${process.name} said ${line.slice(0, 2000)}`);
+      process.read = Math.max(process.read, end);
+    }
+    return found;
+  }
+
+  /** For whoever looks for the cause. */
+  keepLogs(folder: string): void {
+    mkdirSync(folder, { recursive: true });
+    for (const [at, { name, node }] of this.#processes.entries())
+      writeFileSync(`${folder}/${at}-${name}.log`, node.logs());
+  }
+
+  /** Every shard is open at one of those that run, they all agree, and each has about its share. */
   async settled(deadlineMs = backMs): Promise<void> {
     let why: string | undefined;
     const isSettled = async (): Promise<boolean> => (why = await this.#unsettled()) === undefined;
@@ -188,8 +240,15 @@ export class Stage {
         owners.set(shard, owner);
       }
     }
-    for (const [shard, owner] of owners)
-      if (!alive.has(owner.split(' ')[0]!)) return `shard ${shard} is of ${owner}, which is gone`;
+    const counts = new Map([...alive].map((process) => [process, 0]));
+    for (const [shard, owner] of owners) {
+      const [process = ''] = owner.split(' ');
+      const count = counts.get(process);
+      if (count === undefined) return `shard ${shard} is of ${owner}, which is gone`;
+      counts.set(process, count + 1);
+    }
+    for (const [process, count] of counts)
+      if (count < owners.size / alive.size / 2) return `${process} has only ${count} shards`;
     return undefined;
   }
 }
@@ -205,7 +264,7 @@ function environment({ suspectMs, ttlMs }: StageOptions): Record<string, string>
     KEFU_AGENTS_GRACE: `${graceMs}ms`,
     // Before people lose their patience, so that they are told.
     KEFU_CLUSTER_HELD_WAIT: '1200ms',
-    KEFU_JOURNAL_COMMIT_WAIT: '1s',
+    KEFU_JOURNAL_COMMIT_WAIT: `${commitWaitMs}ms`,
     KEFU_STORE_READ_WAIT: '1s',
     KEFU_LEASE_SUSPECT_AFTER: `${suspectMs}ms`,
     KEFU_LEASE_TTL: `${ttlMs}ms`,

@@ -126,16 +126,18 @@ export class NatsServers {
     await this.#startAll();
   }
 
-  /** Which server leads this stream. */
+  /** Which server leads this stream; waits for an election that is under way. */
   async leaderOf(stream: string): Promise<number> {
     const link = await this.connect();
-    try {
+    const leading = async (): Promise<string | undefined> => {
       const manager = await jetstreamManager(link.client);
-      const info = await manager.streams.info(stream);
-      return Math.max(
-        0,
-        this.#servers.findIndex((server) => server.name === info.cluster?.leader),
-      );
+      return (await manager.streams.info(stream)).cluster?.leader;
+    };
+    try {
+      const found = (): Promise<string | undefined> => leading().catch(() => undefined);
+      if (this.#servers.length === 1) return 0;
+      const leader = await until(`${stream} has a leader`, found, 30_000);
+      return this.#servers.findIndex((server) => server.name === leader);
     } finally {
       await link.close();
     }

@@ -8,6 +8,12 @@ import { freePort } from '../../scripts/processes.ts';
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 const readyWaitMs = 30_000;
 
+/** What is to end with this process, however that ends: one listener for all, a test may start many nodes. */
+const hangUps = new Set<() => void>();
+process.once('exit', () => {
+  for (const hangUp of hangUps) hangUp();
+});
+
 /** A real node, started as users start it. */
 export interface TestNode {
   readonly url: string;
@@ -68,7 +74,7 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
     child.kill('SIGKILL');
     killPostgres(dataDir);
   };
-  process.once('exit', hangUp);
+  hangUps.add(hangUp);
   const node: TestNode = {
     url: `http://127.0.0.1:${port}`,
     wsUrl: `ws://127.0.0.1:${port}/v1/ws`,
@@ -89,7 +95,7 @@ export async function startNode(options: NodeOptions = {}): Promise<TestNode> {
     async remove() {
       if (code === undefined) child.kill('SIGTERM');
       await exited;
-      process.off('exit', hangUp);
+      hangUps.delete(hangUp);
       killPostgres(dataDir);
       rmSync(dataDir, { recursive: true, force: true });
     },
