@@ -8,6 +8,7 @@ import { machine } from '../support/machine.ts';
 import { markdown, type Row } from '../support/report.ts';
 import { archive } from './archive.ts';
 import { loadTalk } from './load.ts';
+import { meanwhile } from './meanwhile.ts';
 import { reads } from './reads.ts';
 import { searches } from './searches.ts';
 
@@ -20,10 +21,35 @@ export interface Plan {
   readonly reads: number;
   readonly searches: number;
   readonly seed: number;
+  /** Of the part that talks meanwhile; messages loaded, milliseconds of each run, rounds, sessions of each tier for the memory. */
+  readonly meanwhileMessages: number;
+  readonly meanwhileMs: number;
+  readonly rounds: number;
+  readonly manySessions: number;
 }
 
-export const whole: Plan = { messages: 1_000_000, archived: 400_000, reads: 1000, searches: 200, seed: 7 };
-export const smoke: Plan = { messages: 4000, archived: 2000, reads: 40, searches: 6, seed: 7 };
+export const whole: Plan = {
+  messages: 1_000_000,
+  archived: 400_000,
+  reads: 1000,
+  searches: 200,
+  seed: 7,
+  meanwhileMessages: 400_000,
+  meanwhileMs: 8000,
+  rounds: 3,
+  manySessions: 1_000_000,
+};
+export const smoke: Plan = {
+  messages: 4000,
+  archived: 2000,
+  reads: 40,
+  searches: 6,
+  seed: 7,
+  meanwhileMessages: 20_000,
+  meanwhileMs: 1000,
+  rounds: 1,
+  manySessions: 1000,
+};
 
 export interface Report {
   readonly rows: readonly Row[];
@@ -39,6 +65,8 @@ export async function measure(
   progress: (text: string) => void = () => undefined,
 ): Promise<Report> {
   const pg = await startPostgres({ sharedBuffersBytes: 512 * 2 ** 20 });
+  const rows: Row[] = [];
+  const work: string[] = [];
   const folder = await mkdtemp(join(tmpdir(), 'kefu-bench-'));
   try {
     const talk = await loadTalk(pg, plan, progress);
@@ -47,14 +75,14 @@ export async function measure(
     const stored = await archive(pg, talk, plan, folder);
     progress(stored.work);
     const read = await reads(pg, talk, plan, stored, folder);
-    return {
-      rows: [...stored.rows, ...read.rows, ...found.rows],
-      work: [stored.work, read.work, found.work],
-    };
+    rows.push(...stored.rows, ...read.rows, ...found.rows);
+    work.push(stored.work, read.work, found.work);
   } finally {
     await pg.stop();
     await rm(folder, { recursive: true, force: true });
   }
+  const chats = await meanwhile(plan, progress);
+  return { rows: [...rows, ...chats.rows], work: [...work, chats.work] };
 }
 
 const usage = 'npm run bench history -- [--smoke] [--messages N] [--json FILE]\n';

@@ -9,7 +9,8 @@ export const wordCharsMax = 40;
 /** Words of a search; more are left out. */
 export const queryWordsMax = 16;
 
-const runs = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]+|[\p{L}\p{N}\p{M}]+/gu;
+const runs =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]+|(?:(?![\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}])[\p{L}\p{N}\p{M}])+/gu;
 const together = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
 
 function normal(text: string): string {
@@ -17,19 +18,8 @@ function normal(text: string): string {
 }
 
 /** Letters of one kind that stand together, in order. */
-export function runsOf(text: string): string[] {
-  const found: string[] = [];
-  for (const [run] of normal(text).matchAll(runs)) {
-    if (together.test(run)) found.push(run);
-    // `\p{L}` has the others' characters too: a Latin word may be followed by Chinese without a space.
-    else
-      for (const part of run.split(
-        /(?=[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}])/u,
-      )) {
-        if (part !== '') found.push(part);
-      }
-  }
-  return found;
+function runsOf(text: string): string[] {
+  return normal(text).match(runs) ?? [];
 }
 
 /** Adds a text's words. */

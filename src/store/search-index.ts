@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import { KefuError } from '../core/errors.ts';
 import { shardCount, shardOf } from '../core/ids.ts';
 import { addWords } from '../core/search-words.ts';
 import type { ColdTier } from './history.ts';
@@ -23,6 +24,9 @@ const batchMax = 100;
 const sweepPage = 1000;
 /** Lexemes of a session; what comes later is not found by its words any more. A tsvector may hold 1 MB. */
 const lexemesMax = 20_000;
+const attemptsMax = 6;
+const attemptsKept = 1000;
+const retryMs = 1000;
 const checkedEveryMs = 60_000;
 /** Commits that were on their way when it was looked. */
 const slackMs = 60_000;
@@ -52,8 +56,12 @@ export class SearchIndex {
   /** Session → when it was touched first since it was indexed. */
   #touched = new Map<string, number>();
   readonly #unswept = new Set<number>();
+  /** Sessions that could not be read, and how often. */
+  readonly #attempts = new Map<string, number>();
   #running = false;
   #nextCheckedMs = 0;
+  #stopped = false;
+  #cancel: () => void = () => undefined;
 
   constructor(options: SearchIndexOptions) {
     this.#options = options;
@@ -61,13 +69,22 @@ export class SearchIndex {
 
   start(): void {
     const { clock, everyMs } = this.#options;
-    clock.after(Math.max(50, everyMs / 4), () => void this.#turn().finally(() => this.start()));
+    this.#cancel = clock.after(Math.max(50, everyMs / 4), () => {
+      void this.#turn().finally(() => {
+        if (!this.#stopped) this.start();
+      });
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel();
   }
 
   /** Seconds since the oldest touch that is not indexed yet. */
   get lagSeconds(): number {
     const [oldest] = this.#touched.values();
-    return oldest === undefined ? 0 : (this.#options.clock.nowMs() - oldest) / 1000;
+    return oldest === undefined ? 0 : Math.max(0, this.#options.clock.nowMs() - oldest) / 1000;
   }
 
   /** Something of this session is in the database. */
@@ -86,7 +103,7 @@ export class SearchIndex {
 
   /** Settles when all that is known to be touched is in the index; rejects where it can't be written. */
   async flush(): Promise<void> {
-    while (this.#touched.size > 0) await this.#indexDue();
+    while (this.#touched.size > 0) await this.#indexDue(false);
   }
 
   async #turn(): Promise<void> {
@@ -95,7 +112,7 @@ export class SearchIndex {
     const { log, observe } = this.#options;
     try {
       if (this.#unswept.size > 0) await this.#sweep();
-      await this.#indexDue();
+      await this.#indexDue(true);
       await this.#tellChecked();
     } catch (error) {
       observe('failures', 1);
@@ -105,21 +122,26 @@ export class SearchIndex {
     }
   }
 
-  async #indexDue(): Promise<void> {
+  async #indexDue(isPaced: boolean): Promise<void> {
     const { clock, everyMs } = this.#options;
     for (;;) {
       const beforeMs = clock.nowMs() - everyMs;
       const due: string[] = [];
       for (const [session, sinceMs] of this.#touched) {
-        if (sinceMs > beforeMs || due.length >= batchMax) break;
-        due.push(session);
+        if (due.length >= batchMax) break;
+        if (sinceMs <= beforeMs) due.push(session);
+        // In the order of their times, but for those that wait for another try.
+        else if (!this.#attempts.has(session)) break;
       }
       if (due.length === 0) return;
       // Before it is read: what is committed from here on is another touch.
       const since = new Map(due.map((session) => [session, this.#touched.get(session)!]));
       for (const session of due) this.#touched.delete(session);
+      const startMs = clock.nowMs();
       try {
         await this.#index(due);
+        // Much to index, as at a start, must not take a chat's time: half of it is enough.
+        if (isPaced) await new Promise<void>((resolve) => clock.after(clock.nowMs() - startMs, resolve));
       } catch (error) {
         this.#touched = new Map([...since, ...this.#touched]);
         throw error;
@@ -139,10 +161,32 @@ export class SearchIndex {
     );
     const missing = await this.#eventsOf(rows);
     const entries: Entry[] = [];
-    for (const row of rows) entries.push(await this.#entryOf(row, missing.get(row.id) ?? []));
+    for (const row of rows)
+      try {
+        entries.push(await this.#entryOf(row, missing.get(row.id) ?? []));
+        this.#attempts.delete(row.id);
+      } catch (error) {
+        // One whose part of the archive can't be read now must not hold up the others.
+        if (!(error instanceof KefuError)) throw error;
+        this.#failed(row.id, error);
+      }
     if (entries.length === 0) return;
     await reader.query((sql) => write(sql, entries));
     observe('sessions', entries.length);
+  }
+
+  /** It is tried again behind all others, and later each time; after a few times not before it is touched again. */
+  #failed(session: string, error: KefuError): void {
+    const { clock, log, observe } = this.#options;
+    const attempts = (this.#attempts.get(session) ?? 0) + 1;
+    observe('failures', 1);
+    if (attempts >= attemptsMax || this.#attempts.size >= attemptsKept) {
+      this.#attempts.delete(session);
+      log('error', `session ${session} can’t be read, and is not found by its words`, error);
+      return;
+    }
+    this.#attempts.set(session, attempts);
+    this.#touched.set(session, clock.nowMs() + retryMs * 2 ** attempts);
   }
 
   async #eventsOf(rows: readonly Row[]): Promise<Map<string, StoredText[]>> {
@@ -220,7 +264,7 @@ export class SearchIndex {
   async #tellChecked(): Promise<void> {
     const { reader, clock, owns } = this.#options;
     const now = clock.nowMs();
-    if (now < this.#nextCheckedMs || this.#unswept.size > 0) return;
+    if (now < this.#nextCheckedMs || this.#unswept.size > 0 || this.#attempts.size > 0) return;
     this.#nextCheckedMs = now + checkedEveryMs;
     const shards = [...Array(shardCount).keys()].filter(owns);
     if (shards.length === 0) return;

@@ -56,6 +56,8 @@ t.test('against a naive look through texts', (t) => {
 t.test('case, width and mixed scripts do not matter; words are whole', (t) => {
   t.ok(isFound('My Order ＡＢ１２３ is LATE', 'ab123 order'));
   t.ok(isFound('买iPhone15好吗', 'iphone15'));
+  for (const part of ['天内', '可以', '保护', '24', '小时', '7'])
+    t.ok(isFound('7天内可以走价格保护，审核要24小时', part), part);
   t.notOk(isFound('reorder', 'order'));
   t.same(queryWords('  …！ '), []);
   t.same(marksOf('An ORDER, no reorder; 订单 order', 'order 订单'), [
