@@ -58,7 +58,7 @@ export async function reads(
     region: 'us-east-1',
     pathStyle: true,
   } as const;
-  const objects = await openS3Store({ location, clock: realClock, chance: realChance });
+  const objects = openS3Store({ location, clock: realClock, chance: realChance });
   for await (const { key, size } of store.list('archive/')) {
     const { stream } = await store.get(key);
     await objects.put(key, stream, { maxBytes: size });
