@@ -73,6 +73,16 @@ export class WorkerArchive {
         'warn',
         'nothing is archived: in a cluster --objects must name a place that all nodes share, a folder or S3',
       );
+    const shared = {
+      sql: openPool(database, 'archive', 2, statementMs),
+      store,
+      dictionaries: this.#dictionaries,
+      pool: new SegmentPool(archive.threads),
+      clock,
+      ids,
+      log,
+      observe: (what: string, count: number) => metrics.archived.inc({ what }, count),
+    };
     return new ArchiveChores({
       clock,
       rights,
@@ -81,19 +91,13 @@ export class WorkerArchive {
       log,
       failed: (what) => metrics.choresFailed.inc({ what }),
       archiver: {
-        sql: openPool(database, 'archive', 2, statementMs),
-        store,
-        dictionaries: this.#dictionaries,
+        ...shared,
         cold: this.cold,
-        pool: new SegmentPool(archive.threads),
-        clock,
-        ids,
         afterMs: archive.afterMs,
         segmentBytes: archive.segment,
         eventsPerSecond: archive.eventsPerSecond === 0 ? Infinity : archive.eventsPerSecond,
-        log,
-        observe: (what, count) => metrics.archived.inc({ what }, count),
       },
+      compactor: { ...shared, share: archive.compactShare / 100, eraseMs: archive.eraseWithinMs },
     });
   }
 }

@@ -279,6 +279,18 @@ export const sections = {
       5000,
       'Events moved to the archive a second, so that chats do not feel it; 0: as fast as it goes.',
     ),
+    compact_share: count(
+      20,
+      'A segment is written anew when more than this percentage of it is needed no more.',
+      1,
+      100,
+    ),
+    erase_within: ms(
+      7 * day,
+      'What was erased is gone from object storage after so long at the latest: its segment is written anew.',
+      0,
+      3650 * day,
+    ),
     threads: count(1, 'Threads that compress and check, when there is something to archive.', 1, 64),
     reads: count(64, 'Sessions that a worker thread reads from the archive at once; more are `busy`.', 1),
   },

@@ -102,7 +102,7 @@ export class Metrics {
   });
   readonly archived = new Counter({
     name: 'kefu_archived_total',
-    help: 'Moved to the archive: segments, sessions, events, bytes of segments, raw bytes of the events in them',
+    help: 'Moved to the archive: segments, sessions, events, bytes of segments, raw bytes of the events in them; segments written anew (compacted), and the bytes that this freed',
     labelNames: ['what'],
     registers: [this.registry],
   });

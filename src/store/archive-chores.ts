@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { Archiver, type ArchiverOptions } from './archiver.ts';
+import { Compactor, type CompactorOptions } from './compactor.ts';
 import { ArchiveLost } from './archive-sql.ts';
 import type { Term } from './journal-terms.ts';
 import type { Rights } from './rights.ts';
@@ -7,6 +8,7 @@ import type { Rights } from './rights.ts';
 export interface ArchiveChoresOptions {
   readonly clock: Clock;
   readonly archiver: ArchiverOptions;
+  readonly compactor: CompactorOptions;
   /** False: the object store is not shared by the nodes; sessions stay where they are. */
   readonly mayArchive: boolean;
   readonly rights: Rights;
@@ -24,12 +26,13 @@ const retryMinMs = 1_000;
 const retryMaxMs = 60_000;
 
 /**
- * What is done by one thread of the cluster at a time, the owner of the archive's shard: archiving, retention, and the
- * erasures that could not be done at once. A failure stops nothing else: it is told, counted, and tried again later.
+ * What is done by one thread of the cluster at a time, the owner of the archive's shard: archiving, compaction, retention, and
+ * the erasures that could not be done at once. A failure stops nothing else: it is told, counted, and tried again later.
  */
 export class ArchiveChores {
   readonly #options: ArchiveChoresOptions;
   #archiver: Archiver | undefined;
+  #compactor: Compactor | undefined;
   #cancel: () => void = () => undefined;
   #failures = 0;
 
@@ -42,6 +45,7 @@ export class ArchiveChores {
     this.stop();
     const archiver = new Archiver(this.#options.archiver, term);
     this.#archiver = archiver;
+    this.#compactor = new Compactor(this.#options.compactor, term);
     this.#failures = 0;
     void this.#run(archiver);
   }
@@ -49,6 +53,7 @@ export class ArchiveChores {
   stop(): void {
     this.#cancel();
     this.#archiver?.stop();
+    this.#compactor?.stop();
     this.#archiver = undefined;
   }
 
@@ -68,6 +73,9 @@ export class ArchiveChores {
       }),
       await this.#chore('archive', isOurs, async () => {
         if (mayArchive) await archiver.round();
+      }),
+      await this.#chore('compaction', isOurs, async () => {
+        if (mayArchive) await this.#compactor?.round();
       }),
     ];
     if (!isOurs()) return;

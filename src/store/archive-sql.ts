@@ -112,9 +112,9 @@ export async function moveToCold(
   });
 }
 
-/** Segments that an archiver began and never ended: nothing points at them. */
+/** Segments that somebody began, or began to delete, and never ended: nothing points at them. */
 export async function abandonedSegments(sql: Sql): Promise<{ id: string; object: string }[]> {
-  return sql<{ id: string; object: string }[]>`select id, object from segments where state = 'writing'`;
+  return sql<{ id: string; object: string }[]>`select id, object from segments where state <> 'ready'`;
 }
 
 /**
@@ -158,4 +158,8 @@ export async function monthsBefore(sql: Sql, beforeMs: number): Promise<string[]
     where i.inhparent = 'events'::regclass and c.relname ~ '^events_[0-9]{4}_[0-9]{2}$' and c.relname < ${last}
     order by c.relname`;
   return rows.map((row) => row.name);
+}
+
+export function* inGroups<T>(all: readonly T[], size: number): Generator<readonly T[]> {
+  for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size);
 }

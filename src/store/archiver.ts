@@ -6,6 +6,7 @@ import {
   dropEmptyPartitions,
   dueSessions,
   fenced,
+  inGroups,
   monthsBefore,
   moveToCold,
   warmEvents,
@@ -17,7 +18,8 @@ import type { Sql } from './database.ts';
 import type { Term } from './journal-terms.ts';
 import type { ObjectStore } from './object-store.ts';
 import type { SegmentPool, SessionTexts } from './segment-pool.ts';
-import { readWhole, type ArchiveDictionaries } from './segment-store.ts';
+import { publishSegment, type PublishStep } from './segment-publish.ts';
+import type { ArchiveDictionaries } from './segment-store.ts';
 import { digestOf, learnDictionary, SegmentWriter, type Dictionary } from './segment.ts';
 
 export interface ArchiverOptions {
@@ -42,7 +44,7 @@ export interface ArchiverOptions {
   readonly step?: (name: Step) => void | Promise<void>;
 }
 
-export type Step = 'begun' | 'built' | 'written' | 'verified' | 'ready' | 'moved';
+export type Step = 'begun' | PublishStep | 'moved';
 
 interface Built {
   readonly id: string;
@@ -106,7 +108,7 @@ export class Archiver {
       await fenced(
         sql,
         this.#term,
-        (it) => it`delete from segments where id = ${id}::uuid and state = 'writing'`,
+        (it) => it`delete from segments where id = ${id}::uuid and state <> 'ready'`,
       );
       log('warn', `the segment ${object} was never finished: it is deleted, its sessions are archived anew`);
     }
@@ -176,7 +178,9 @@ export class Archiver {
       // One that came back: what is in the archive is written again, together with the rest.
       const old = warm[0]?.seq === 1 ? [] : ((await cold.events(session)) ?? []);
       const all = [...old.filter(({ seq }) => seq < (warm[0]?.seq ?? Infinity)), ...warm];
-      if (all.length > 0 && all.every(({ seq }, index) => seq === index + 1)) {
+      // Erased meanwhile.
+      if (all.length === 0) continue;
+      if (all.every(({ seq }, index) => seq === index + 1)) {
         found.push({ session, events: all.map(({ json }) => json) });
         continue;
       }
@@ -211,28 +215,11 @@ export class Archiver {
     events: number,
     raw: number,
   ): Promise<Built> {
-    const { sql, store, pool, ids, clock, step, observe } = this.#options;
-    const id = ids.next();
-    const object = `archive/${id}.seg`;
-    const { content, entries, sha256 } = writer.finish();
-    await step?.('built');
-    await fenced(
-      sql,
-      this.#term,
-      (it) => it`insert into segments (id, object, state, bytes, events, sessions, raw, sha256, made_at)
-        values (${id}::uuid, ${object}, 'writing', ${content.length}, ${events}, ${entries.length}, ${raw}, ${sha256}, ${clock.wallMs()})`,
-    );
-    await store.put(object, content, { maxBytes: content.length });
-    await step?.('written');
-    const read = await readWhole(store, object, content.length);
-    const { sound, problems } = await pool.inspect(read, digests);
-    if (problems.length > 0 || sound !== entries.length)
-      throw new Error(`${object} is not what was written: ${problems[0] ?? `${sound} sessions`}`);
-    await step?.('verified');
-    await fenced(sql, this.#term, (it) => it`update segments set state = 'ready' where id = ${id}::uuid`);
-    await step?.('ready');
+    const { observe } = this.#options;
+    const published = await publishSegment(this.#options, this.#term, writer, { digests, events, raw });
+    const { id, object, entries, bytes } = published;
     observe('segments', 1);
-    observe('bytes', content.length);
+    observe('bytes', bytes);
     observe('raw', raw);
     return { id, object, moved: entries, events };
   }
@@ -276,8 +263,4 @@ async function retried<T>(work: () => Promise<T>): Promise<T> {
       if (error instanceof ArchiveLost || attempt >= 3 || !/^(40|55)/.test(code)) throw error;
     }
   }
-}
-
-function* inGroups<T>(all: readonly T[], size: number): Generator<readonly T[]> {
-  for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size);
 }

@@ -5,6 +5,7 @@ import { KefuError } from '../../src/core/errors.ts';
 import { IdSource } from '../../src/core/ids.ts';
 import { realChance, realClock } from '../../src/core/real-clock.ts';
 import { Archiver, type Step } from '../../src/store/archiver.ts';
+import { Compactor } from '../../src/store/compactor.ts';
 import { ColdEvents } from '../../src/store/cold-events.ts';
 import { Reader } from '../../src/store/database.ts';
 import { TieredHistory } from '../../src/store/history.ts';
@@ -180,6 +181,25 @@ class Shop {
     );
   }
 
+  compactor(step?: (name: Step) => void | Promise<void>): Compactor {
+    return new Compactor(
+      {
+        sql: pg.sql,
+        store: this.store,
+        dictionaries: this.#dictionaries,
+        pool,
+        clock: realClock,
+        ids,
+        share: 0.2,
+        eraseMs: 0,
+        log: () => undefined,
+        observe: () => undefined,
+        ...(step === undefined ? {} : { step }),
+      },
+      { shard: 9, epoch: this.epoch },
+    );
+  }
+
   /** Every session, whole and in any part, as the list has it; and nothing of the others. */
   async check(): Promise<void> {
     const history = new TieredHistory(reader, 1, this.#cold);
@@ -205,6 +225,17 @@ class Shop {
       select count(*) from events e join cold c on c.session = e.session and e.seq <= c.last_seq`;
     t.equal(Number(twice!.count), 0, 'no event is in two tiers');
   }
+
+  /** After a compaction there is nothing in the store that nobody points at, but for dictionaries and indexes. */
+  async checkStored(): Promise<void> {
+    const objects: string[] = [];
+    for await (const { key } of this.store.list('archive/')) objects.push(key);
+    const rows = await pg.sql<{ object: string; blocks: string; live: string }[]>`
+      select s.object, s.blocks, coalesce(sum(c.length), 0) as live from segments s
+      left join cold c on c.segment = s.id group by s.object, s.blocks`;
+    t.same(objects.toSorted(), rows.map(({ object }) => object).toSorted());
+    for (const { object, blocks, live } of rows) t.equal(Number(live), Number(blocks), object);
+  }
 }
 
 const action = fc.oneof(
@@ -212,6 +243,12 @@ const action = fc.oneof(
   fc.record({ do: fc.constant('rate' as const), which: fc.nat() }),
   fc.record({ do: fc.constant('erase' as const), which: fc.nat() }),
   fc.record({ do: fc.constant('archive' as const) }),
+  fc.record({
+    do: fc.constant('compact' as const),
+    step: fc.constantFrom<Step | undefined>(undefined, 'built', 'written', 'verified', 'ready'),
+    how: fc.constantFrom('crash', 'erase', 'rate'),
+    which: fc.nat(),
+  }),
   fc.record({
     do: fc.constant('crash' as const),
     step: fc.constantFrom<Step>('begun', 'built', 'written', 'verified', 'ready', 'moved'),
@@ -243,6 +280,21 @@ t.test('whatever happens to the archive, every read is what a plain list says', 
         if (one.do === 'rate' && session !== undefined) await shop.rate(session);
         if (one.do === 'erase' && session !== undefined) await shop.erase(session);
         if (one.do === 'archive') await shop.archiver().round();
+        if (one.do === 'compact') {
+          let done = false;
+          const meanwhile = async (name: Step): Promise<void> => {
+            if (name !== one.step || done) return;
+            done = true;
+            if (one.how === 'crash') throw new Crashed();
+            if (session !== undefined) await (one.how === 'erase' ? shop.erase(session) : shop.rate(session));
+          };
+          await shop
+            .compactor(meanwhile)
+            .round()
+            .catch((error: unknown) => {
+              if (!(error instanceof Crashed)) throw error;
+            });
+        }
         if (one.do === 'crash') {
           const crash = (name: Step): void => {
             if (name === one.step) throw new Crashed();
@@ -277,7 +329,9 @@ t.test('whatever happens to the archive, every read is what a plain list says', 
         await shop.check();
       }
       await shop.archiver().round();
+      await shop.compactor().round();
       await shop.check();
+      await shop.checkStored();
       const [left] = await pg.sql<{ warm: string; writing: string }[]>`
         select (select count(*) from events) as warm, (select count(*) from segments where state = 'writing') as writing`;
       t.same([Number(left!.warm), Number(left!.writing)], [0, 0], 'in the end all is in the archive');

@@ -3,9 +3,11 @@
 create table segments (
   id       uuid   primary key,
   object   text   not null,
-  -- writing: an archiver is at it, or died at it; ready: written, read back and compared.
+  -- writing: an archiver is at it, or died at it; ready: written, read back and compared; leaving: nothing points at it.
   state    text   not null,
   bytes    bigint not null default 0,
+  -- Of the sessions' blocks alone.
+  blocks   bigint not null default 0,
   events   bigint not null default 0,
   sessions int    not null default 0,
   -- Of the events' JSON.
