@@ -44,6 +44,7 @@ interface Deed {
   seq: number;
   /** How often it was asked. Only messages bear ids by which a repeat is known: a transfer may be done each time. */
   asked: number;
+  why?: string;
 }
 
 /** One session's part of it. */
@@ -91,9 +92,13 @@ export class Book {
     if (seq !== 0) deed.seq = seq;
   }
 
-  /** Every time that it was asked, and it is not asked again. */
-  refused(token: string): void {
-    this.#deeds.get(token)!.ending = 'refused';
+  /** Every time that it was asked, and it is not asked again; `why` for whoever looks for the cause. */
+  refused(token: string, why: string): void {
+    const deed = this.#deeds.get(token)!;
+    // What is there is asked for again at times: that this was refused changes nothing.
+    if (deed.ending === 'done') return;
+    deed.ending = 'refused';
+    deed.why = why;
   }
 
   saw(seq: number, id: string): void {
@@ -129,8 +134,11 @@ export class Book {
       if (place === undefined || (seq !== 0 && place !== seq))
         this.#accuse(`${token} was acked at ${seq} and is at ${place} of ${events.length} at ${where}`);
     }
-    for (const [token, { ending }] of this.#deeds)
-      if (ending === 'refused' && places.has(token)) this.#accuse(`${token} was refused and is there`);
+    for (const [token, { ending, why }] of this.#deeds)
+      if (ending === 'refused' && places.has(token))
+        this.#accuse(
+          `${token} was refused (${why}) and is there: ${JSON.stringify(events[places.get(token)! - 1])}`,
+        );
     for (const [seq, id] of this.#seen) {
       const event = events[seq - 1];
       if (event !== undefined && event.id !== id)

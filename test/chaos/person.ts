@@ -141,7 +141,7 @@ export abstract class Person {
       } else if (['unavailable', 'busy'].includes(answer.code as string)) {
         ledger.refusals += 1;
         if (!unsure && this.chance.happens(0.15)) {
-          book.refused(token);
+          book.refused(token, this.#whyText(answer));
           return 'given up';
         }
         if (this.chance.happens(0.4)) this.leave();
@@ -150,7 +150,7 @@ export abstract class Person {
         if (!this.refusals.includes(answer.code as string))
           ledger.accuse(`${this.name}: ${token}: ${JSON.stringify(answer)}`);
         // A message is found by its id however often it is said; of the rest the first attempt may be why this one is refused.
-        if (!unsure || success === 'ack') book.refused(token);
+        if (!unsure || success === 'ack') book.refused(token, this.#whyText(answer));
         return 'over';
       }
       if (!told && performance.now() - sentMs > patienceMs) {
@@ -166,6 +166,10 @@ export abstract class Person {
     for (const client of [...this.#faulty, ...(this.client === undefined ? [] : [this.client])])
       for (const fault of client.faults.splice(0)) this.out.ledger.accuse(`${this.name} saw ${fault}`);
     this.#faulty = this.#faulty.filter(({ closed }) => closed === undefined);
+  }
+
+  #whyText({ code, message }: Frame): string {
+    return `${new Date().toISOString()} ${code}: ${message}; ${this.#story.join(', ')}`;
   }
 
   #note(sinceMs: number, what: string): void {
