@@ -1,4 +1,5 @@
 import { clusterCommand } from './cluster-command.ts';
+import { historyCommand } from './history-command.ts';
 import { loadConfig, type Config } from './config.ts';
 import { startNode, type Node } from './node.ts';
 import { StartError } from './core/start-error.ts';
@@ -20,6 +21,16 @@ async function main(): Promise<void> {
   if (process.argv[2] === 'cluster') {
     const write = (to: NodeJS.WriteStream) => (text: string) => void to.write(text);
     process.exit(await clusterCommand(process.argv.slice(3), write(process.stdout), write(process.stderr)));
+  }
+  if (process.argv[2] === 'history') {
+    const write = (to: NodeJS.WriteStream) => (text: string) => void to.write(text);
+    const out = {
+      print: write(process.stdout),
+      complain: write(process.stderr),
+      isTerminal: process.stderr.isTTY,
+    };
+    process.exitCode = await historyCommand(process.argv.slice(3), out);
+    return;
   }
   let config: Config | undefined;
   try {

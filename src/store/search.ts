@@ -29,9 +29,14 @@ const weekMs = 7 * 24 * 3_600_000;
 /** A search is given up after so long, and says how far it came. */
 const searchMs = 3_000;
 
+/** Sessions that are looked through one by one before the words' own index is asked. */
+const newestMax = 2_000;
+const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+
 /**
- * Sessions by their words, newest first: week by week from the newest, ever more weeks at a time while little is found,
- * until the page is full. Each look is bounded by the partitions of its weeks.
+ * Sessions by their words, newest first. What is common fills a page from the newest sessions alone; what does not is so rare
+ * that all of a week's can be had by the index of words: week by week from there, ever more at a time, until the page is
+ * full. Left to the planner, a rare word was looked for by reading every session of a week in order.
  */
 export class Search {
   readonly #reader: Reader;
@@ -43,55 +48,53 @@ export class Search {
   }
 
   async find(filter: SearchFilter): Promise<Found> {
-    const query = wordsQuery(filter.q);
-    const filters = filterQuery(filter);
-    const [oldest] = await this.#reader.query(
-      (sql) => sql<{ id: string }[]>`select session as id from search order by session limit 1`,
-    );
-    if (oldest === undefined) return { sessions: [], cutAt: undefined };
-    const bottomMs = Math.max(timeOf(oldest.id), filter.fromMs ?? 0);
-    const topMs = Math.min(
-      filter.toMs ?? Infinity,
-      filter.before === undefined ? Infinity : timeOf(filter.before) + 1,
-    );
+    const { limit, before, fromMs, toMs } = filter;
+    const conditions = conditionsOf(filter);
     const startMs = this.#clock.nowMs();
-    const sessions: string[] = [];
-    let high = Number.isFinite(topMs) ? topMs : timeOf('ffffffff-ffff-7fff-bfff-ffffffffffff');
-    // The first look begins at the newest week there is.
-    let low = weekOf(Math.min(high, this.#clock.wallMs() + weekMs));
-    for (let weeks = 1; high > bottomMs; weeks *= 2) {
-      sessions.push(...(await this.#look(query, filters, low, high, filter, filter.limit - sessions.length)));
-      if (sessions.length >= filter.limit) break;
-      high = low;
-      low = weekOf(low - weeks * weekMs);
-      if (this.#clock.nowMs() - startMs > searchMs && high > bottomMs)
-        return { sessions, cutAt: floorId(high) };
+    const [oldest] = await this.#ids(`select session from search order by session limit 1`);
+    if (oldest === undefined) return { sessions: [], cutAt: undefined };
+    const bottom = fromMs === undefined ? oldest : floorId(fromMs);
+    const top = toMs === undefined ? lastId : floorId(toMs);
+    let under = before !== undefined && before < top ? before : top;
+    const range = (low: string): string => `session >= '${low}' and session < '${under}'`;
+    const order = 'order by session desc';
+    const [edge] = await this.#ids(
+      `select session from search where ${range(bottom)} ${order} offset ${newestMax} limit 1`,
+    );
+    const sessions = await this.#ids(
+      `select session from search where ${range(edge ?? bottom)} and ${conditions} ${order} limit ${limit}`,
+    );
+    if (edge === undefined) return { sessions, cutAt: undefined };
+    under = edge;
+    for (let weeks = 1; sessions.length < limit && under > bottom; weeks *= 2) {
+      if (this.#clock.nowMs() - startMs > searchMs) return { sessions, cutAt: under };
+      const from = floorId(weekOf(timeOf(under) - 1 - (weeks - 1) * weekMs));
+      const low = from > bottom ? from : bottom;
+      const found = await this.#ids(
+        `with found as materialized (select session from search where ${range(low)} and ${conditions})
+         select session from found ${order} limit ${limit - sessions.length}`,
+      );
+      sessions.push(...found);
+      under = low;
     }
     return { sessions, cutAt: undefined };
   }
 
-  async #look(
-    words: string,
-    filters: string,
-    fromMs: number,
-    toMs: number,
-    { before, fromMs: notBefore }: SearchFilter,
-    limit: number,
-  ): Promise<string[]> {
-    const low = floorId(Math.max(fromMs, notBefore ?? 0));
-    const high = floorId(toMs);
-    const under = before !== undefined && before < high ? before : high;
-    // Bounds in the text: so the planner leaves out the other weeks, and knows how common the words are.
-    const rows = await this.#reader.query((sql) =>
-      sql.unsafe<{ session: string }[]>(
-        `select session from search where session >= '${low}' and session < '${under}'
-         ${words === '' ? '' : `and words @@ ${quoted(words)}::tsquery`}
-         ${filters === '' ? '' : `and filters @@ ${quoted(filters)}::tsquery`}
-         order by session desc limit ${limit}`,
-      ),
-    );
+  /** Bounds stand in the text, so that the planner leaves out the other weeks and knows how common the words are. */
+  async #ids(text: string): Promise<string[]> {
+    const rows = await this.#reader.query((sql) => sql.unsafe<{ session: string }[]>(text));
     return rows.map((row) => row.session);
   }
+}
+
+function conditionsOf(filter: SearchFilter): string {
+  const words = wordsQuery(filter.q);
+  const filters = filterQuery(filter);
+  const all = [
+    ...(words === '' ? [] : [`words @@ ${quoted(words)}::tsquery`]),
+    ...(filters === '' ? [] : [`filters @@ ${quoted(filters)}::tsquery`]),
+  ];
+  return all.length === 0 ? 'true' : all.join(' and ');
 }
 
 function filterQuery({ state, agent, group, tag, visibleTo }: SearchFilter): string {
