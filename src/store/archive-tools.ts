@@ -70,6 +70,10 @@ export class ArchiveTools {
     const lost = await sql<{ session: string }[]>`
       select c.session from cold c join segments s on s.id = c.segment where s.state <> 'ready'`;
     for (const { session } of lost) problems.push(`session ${session} is in a segment that is not finished`);
+    const nowhere = await sql<{ id: string }[]>`
+      select id from sessions s where cold and not exists (select 1 from cold c where c.session = s.id) limit 1000`;
+    for (const { id } of nowhere)
+      problems.push(`session ${id} should be in the archive, and has no place there`);
     return { segments: segments.length, sessions, problems };
   }
 
@@ -79,7 +83,7 @@ export class ArchiveTools {
     try {
       content = await readWhole(store, object, segmentBytesMax);
     } catch (error) {
-      problems.push(`${object}: ${(error as Error).message}`);
+      if (await this.#isReady(id)) problems.push(`${object}: ${(error as Error).message}`);
       return 0;
     }
     const found = new Set(inspectSegment(content).problems);
@@ -110,8 +114,16 @@ export class ArchiveTools {
         found.add((error as Error).message);
       }
     }
-    for (const problem of found) problems.push(`${object}: ${problem}`);
+    if (found.size > 0 && (await this.#isReady(id)))
+      for (const problem of found) problems.push(`${object}: ${problem}`);
     return sound;
+  }
+
+  /** False: it was written anew meanwhile, and its sessions are elsewhere. */
+  async #isReady(segment: string): Promise<boolean> {
+    const rows = await this.#options.sql`
+      select 1 from segments where id = ${segment}::uuid and state = 'ready'`;
+    return rows.length > 0;
   }
 
   async stats(): Promise<Stats> {
@@ -154,9 +166,10 @@ export class ArchiveTools {
         const data = JSON.stringify(texts.map(({ seq, json }) => ({ seq, json })));
         const isBack = await sql.begin(async (transaction) => {
           const held = await transaction`select 1 from sessions where id = ${session}::uuid for update`;
+          if (held.length === 0) return false;
           const gone = await transaction`
             delete from cold where session = ${session}::uuid and last_seq = ${texts.length} returning 1`;
-          if (held.length === 0 || gone.length === 0) return false;
+          if (gone.length === 0) return false;
           await transaction`
             insert into events (session, seq, data)
             select ${session}::uuid, seq, json::json from json_to_recordset(${data}::text::json) e (seq int, json text)
