@@ -189,22 +189,34 @@ export class ArchiveTools {
 
   /** A line of JSON a session: `{session, events}`, from whichever tier holds them; the oldest first. */
   async *export(selection: Selection | undefined, progress: Progress): AsyncGenerator<string> {
-    const { reader, cold } = this.#options;
     const ids = await this.#select(selection, false);
     for (const [index, session] of ids.entries()) {
+      const line = await this.#lineOf(session);
+      if (line !== undefined) yield line;
+      progress(index + 1, ids.length);
+    }
+  }
+
+  /** undefined: it was erased meanwhile. Rejects when a session has no whole log. */
+  async #lineOf(session: string): Promise<string | undefined> {
+    const { reader, cold } = this.#options;
+    // Its events may change their tier between two looks.
+    for (let attempt = 1; attempt <= 3; attempt += 1) {
       const [row] = await reader.query(
         (sql) => sql<object[]>`select * from sessions where id = ${session}::uuid`,
       );
+      if (row === undefined) return undefined;
       const warm = await reader.query(
         (sql) => sql<{ seq: number; json: string }[]>`
           select seq, data::text as json from events where session = ${session}::uuid order by seq`,
       );
       const old = warm[0]?.seq === 1 ? [] : ((await cold.events(session)) ?? []);
       const upTo = warm[0]?.seq ?? Infinity;
-      const events = [...old.filter(({ seq }) => seq < upTo), ...warm].map(({ json }) => json);
-      if (row !== undefined) yield `{"session":${JSON.stringify(row)},"events":[${events.join(',')}]}`;
-      progress(index + 1, ids.length);
+      const events = [...old.filter(({ seq }) => seq < upTo), ...warm];
+      if (events.length > 0 && events.every(({ seq }, index) => seq === index + 1))
+        return `{"session":${JSON.stringify(row)},"events":[${events.map(({ json }) => json).join(',')}]}`;
     }
+    throw new Error(`session ${session} has no whole log`);
   }
 
   async #select(selection: Selection | undefined, isCold: boolean): Promise<string[]> {
