@@ -57,7 +57,9 @@ interface Seen {
 
 /** All that the stream holds. */
 async function stored(stream: string): Promise<Seen[]> {
-  const manager = await jetstreamManager(reader.client);
+  // It may still be on its way back to a server that was stopped; what is asked meanwhile gets no answer.
+  await until('the reader is connected', () => reader.connected, 30_000);
+  const manager = await jetstreamManager(reader.client, { timeout: 20_000 });
   const { state } = await manager.streams.info(stream);
   const found: Seen[] = [];
   for (let seq = state.first_seq; seq <= state.last_seq; seq += 1) {
