@@ -64,6 +64,8 @@ export class Connection {
   readonly #socket: Socket;
   readonly #codec: Codec;
   #who: Actor | undefined;
+  /** Whose actor knows this connection, or may come to know it: what asked it to may still be on its way. */
+  #agent: string | undefined;
   #stage: 'new' | 'greeting' | 'ready' | 'closed' = 'new';
   #held: ClientFrame[] | undefined;
   readonly follower: Follower;
@@ -269,7 +271,7 @@ export class Connection {
       const token = await this.#host.verify(frame.token);
       if (token === undefined) return this.end(badToken, closeCodes.unauthorized);
       const greeting = await this.#greet(token, frame.resume ?? {});
-      if (this.#gone()) return this.#leave(this.#who!);
+      if (this.#gone()) return this.#leave();
       const { me, snapshots } = greeting;
       this.#stage = 'ready';
       this.#socket.cork(() => {
@@ -294,10 +296,11 @@ export class Connection {
       const held = this.#held ?? [];
       this.#held = undefined;
       for (const early of held) this.#handle(early, this.heardAtMs);
+      this.#catchUpWithAgent();
     } catch (error) {
+      this.#leave();
       if (this.#gone()) return;
       // Not greeted, but not lost: the client may say hello again.
-      if (this.#who !== undefined) this.#leave(this.#who);
       this.#stage = 'new';
       this.#held = undefined;
       this.#error(frame.ref, toRefusal(error));
@@ -308,6 +311,7 @@ export class Connection {
     token: VerifiedToken,
     resume: Readonly<Record<string, number>>,
   ): Promise<{ me: object; snapshots: [string, Snapshot][] }> {
+    if (token.identity.kind !== 'customer') this.#agent = token.identity.id;
     const { who, me, sessions } = await this.#host.requests.greet(token.identity, this.#peer);
     this.#who = who;
     this.expiresAtMs = token.expiresAtMs;
@@ -357,7 +361,12 @@ export class Connection {
       this.follower.refused(session, id, sessionBusy);
   }
 
+  /** Before `ready` a client could not place it, and who it is may not be known yet: then it is looked for after that. */
   assigned(session: string): void {
+    if (this.#stage !== 'ready') {
+      this.#reconnectDue = true;
+      return;
+    }
     this.follower.assigned(session).catch(() => {
       // What could not be had now is looked for again: the agent's actor knows what it holds.
       this.#reconnectDue = true;
@@ -379,6 +388,10 @@ export class Connection {
   tick(): void {
     if (this.#stage !== 'ready') return;
     this.follower.tick();
+    this.#catchUpWithAgent();
+  }
+
+  #catchUpWithAgent(): void {
     if (!this.#reconnectDue) return;
     this.#reconnectDue = false;
     this.#reconnectAgent(this.#who!);
@@ -425,12 +438,12 @@ export class Connection {
   closed(): void {
     const greeted = this.#stage === 'ready';
     this.#stage = 'closed';
-    if (greeted) this.#leave(this.#who!);
+    if (greeted) this.#leave();
   }
 
-  #leave(who: Actor): void {
+  #leave(): void {
     this.follower.dropAll();
-    if (who.kind !== 'customer') this.#host.requests.leave(who, this.#peer);
+    if (this.#agent !== undefined) this.#host.requests.leave(this.#agent, this.#peer);
   }
 
   #gone(): boolean {

@@ -70,8 +70,8 @@ export class Requests {
     return again((ms) => this.#system.ref(agentKind, agent).ask<Connected>({ type: 'connect', peer }, ms));
   }
 
-  leave(who: Actor, peer: Peer): void {
-    this.#system.ref(agentKind, who.id).tell({ type: 'disconnect', peer });
+  leave(agent: string, peer: Peer): void {
+    this.#system.ref(agentKind, agent).tell({ type: 'disconnect', peer });
   }
 
   async open(who: Actor, request: OpenRequest): Promise<Opened> {
