@@ -27,6 +27,7 @@ const lexemesMax = 20_000;
 const attemptsMax = 6;
 const attemptsKept = 1000;
 const retryMs = 1000;
+const flushPollMs = 20;
 const checkedEveryMs = 60_000;
 /** Commits that were on their way when it was looked. */
 const slackMs = 60_000;
@@ -103,7 +104,12 @@ export class SearchIndex {
 
   /** Settles when all that is known to be touched is in the index; rejects where it can't be written. */
   async flush(): Promise<void> {
-    while (this.#touched.size > 0) await this.#indexDue(false);
+    for (;;) {
+      await this.#indexDue(false);
+      if (this.#touched.size === 0) return;
+      // Some wait for another try.
+      await new Promise<void>((resolve) => this.#options.clock.after(flushPollMs, resolve));
+    }
   }
 
   async #turn(): Promise<void> {
