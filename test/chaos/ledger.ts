@@ -22,6 +22,11 @@ export class Ledger {
     if (this.violations.length < 50) this.violations.push(text);
   }
 
+  /** What is waited for, and never comes, is a violation. */
+  async insist(coming: Promise<unknown>): Promise<void> {
+    await coming.catch((error: unknown) => this.accuse(String(error)));
+  }
+
   /** A frame that some connection was sent. */
   saw(frame: Frame): void {
     const { t, session, seq, id } = frame as { t: string; session: string; seq: number; id?: string };

@@ -31,7 +31,7 @@ export class Customer extends Person {
 
   async live(): Promise<void> {
     while (this.out.running()) {
-      if (this.session === undefined) await this.#open();
+      if (this.session === undefined) await this.#openSoon();
       const { session } = this;
       if (session === undefined) continue;
       await this.#act(session);
@@ -61,10 +61,19 @@ export class Customer extends Person {
     if (this.session === session) this.session = undefined;
   }
 
+  async #openSoon(): Promise<void> {
+    const sinceMs = performance.now();
+    this.beginStory();
+    while (this.session === undefined && this.out.running()) await this.#open();
+    this.endStory(`${this.name} opening`, sinceMs);
+  }
+
   async #open(): Promise<void> {
     const client = await this.connected();
     if (client === undefined) return;
+    const sinceMs = performance.now();
     const answer = await this.ask(client, { t: 'open' });
+    this.note(sinceMs, answer?.code ?? answer?.t ?? 'opens in silence');
     if (answer?.t === 'opened') {
       this.session = answer.session.id as string;
       this.out.ledger.book(this.session);
@@ -73,7 +82,7 @@ export class Customer extends Person {
     }
     if (answer !== undefined && !['unavailable', 'busy'].includes(answer.code as string))
       this.out.ledger.accuse(`${this.name}: open: ${JSON.stringify(answer)}`);
-    if (answer === undefined || this.chance.happens(0.4)) this.leave();
+    if (answer === undefined || this.chance.happens(0.6)) this.leave();
     await this.pause(50, 300);
   }
 

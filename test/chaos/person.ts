@@ -1,6 +1,7 @@
 import { Client, type Frame } from '../support/client.ts';
 import type { SimChance } from '../sim/chance.ts';
 import type { Ledger } from './ledger.ts';
+import { postMessage } from './post.ts';
 
 /** What people have in common: where they may connect, and whom they tell. */
 export interface Outside {
@@ -14,7 +15,7 @@ export interface Outside {
   /** A customer's message that was first sent at `sentMs` has been acked now, after an attempt sent at `attemptMs`. */
   readonly answered: (who: Person, sentMs: number, attemptMs: number) => void;
   /** What somebody went through for an answer that took long. */
-  readonly slow: (story: string) => void;
+  readonly slow: (story: string, ms: number) => void;
   /** A new token. */
   readonly token: (by: string) => string;
 }
@@ -120,14 +121,18 @@ export abstract class Person {
     const { ledger } = this.out;
     const book = ledger.book(session);
     const sentMs = performance.now();
-    this.#story = [];
-    for (let unsure = false, told = false; ;) {
+    this.beginStory();
+    for (let unsure = false, told = false, refusals = 0; ;) {
       const client = await this.connected();
       if (client === undefined) return 'over';
       const attemptMs = performance.now();
       book.asks(token, this.name);
-      const answer = await this.ask(client, { ...frame, session });
-      this.#note(attemptMs, answer?.code ?? answer?.t ?? 'silence');
+      // Also by another way, and the rest of its attempts by the first: the id is the same.
+      const isPosted = frame.t === 'say' && this.chance.happens(0.1);
+      const answer = isPosted
+        ? await this.#post(session, frame)
+        : await this.ask(client, { ...frame, session });
+      this.note(attemptMs, answer?.code ?? answer?.t ?? 'silence');
       if (answer === undefined) {
         // Once more over the same connection, perhaps; who is silent twice is left.
         if (client.closed !== undefined || unsure || this.chance.happens(0.6)) this.leave();
@@ -135,27 +140,31 @@ export abstract class Person {
       } else if (answer.t === success) {
         book.done(token, (answer.seq as number | undefined) ?? 0);
         ledger.acks += 1;
-        if (performance.now() - sentMs > storyMs) this.#tellStory(token, sentMs);
+        this.endStory(token, sentMs);
         this.out.answered(this, sentMs, attemptMs);
         return 'done';
       } else if (['unavailable', 'busy'].includes(answer.code as string)) {
         ledger.refusals += 1;
         if (!unsure && this.chance.happens(0.15)) {
           book.refused(token, this.#whyText(answer));
+          this.endStory(`${token}, given up,`, sentMs);
           return 'given up';
         }
-        if (this.chance.happens(0.4)) this.leave();
+        refusals += 1;
+        // Here or elsewhere; a node that is cut off says so again and again, and keeps who stays.
+        if (refusals % 2 === 0 || this.chance.happens(0.4)) this.leave();
         await this.pause(50, 300);
       } else {
         if (!this.refusals.includes(answer.code as string))
           ledger.accuse(`${this.name}: ${token}: ${JSON.stringify(answer)}`);
         // A message is found by its id however often it is said; of the rest the first attempt may be why this one is refused.
         if (!unsure || success === 'ack') book.refused(token, this.#whyText(answer));
+        this.endStory(`${token}, in vain,`, sentMs);
         return 'over';
       }
       if (!told && performance.now() - sentMs > patienceMs) {
         told = true;
-        this.#tellStory(token, sentMs);
+        this.endStory(token, sentMs);
         ledger.accuse(`${this.name}: ${token} was not settled in ${patienceMs} ms`);
       }
     }
@@ -168,19 +177,29 @@ export abstract class Person {
     this.#faulty = this.#faulty.filter(({ closed }) => closed === undefined);
   }
 
+  #post(session: string, frame: Frame): Promise<Frame> {
+    const url = this.chance.pick(this.out.httpUrls());
+    return postMessage(url, session, this.bearer, frame, silenceMs);
+  }
+
   #whyText({ code, message }: Frame): string {
     return `${new Date().toISOString()} ${code}: ${message}; ${this.#story.join(', ')}`;
   }
 
-  #note(sinceMs: number, what: string): void {
+  protected note(sinceMs: number, what: string): void {
     if (this.#story.length < 100)
       this.#story.push(
         `n${(this.#place % this.out.wsUrls().length) + 1} ${what} ${(performance.now() - sinceMs).toFixed(0)} ms`,
       );
   }
 
-  #tellStory(token: string, sentMs: number): void {
-    this.out.slow(`${token} took ${(performance.now() - sentMs).toFixed(0)} ms: ${this.#story.join(', ')}`);
+  protected beginStory(): void {
+    this.#story = [];
+  }
+
+  protected endStory(token: string, sentMs: number): void {
+    const ms = performance.now() - sentMs;
+    if (ms > storyMs) this.out.slow(`${token} took ${ms.toFixed(0)} ms: ${this.#story.join(', ')}`, ms);
   }
 
   #keep(client: Client): void {
@@ -195,7 +214,7 @@ export abstract class Person {
     const fromMs = performance.now();
     const client = await inTime(Client.open(urls[this.#place % urls.length]!), (late) => late.close());
     if (client === undefined || this.#left) {
-      this.#note(fromMs, 'takes no connection');
+      this.note(fromMs, 'takes no connection');
       this.#place += 1;
       client?.close();
       return undefined;
@@ -211,7 +230,7 @@ export abstract class Person {
       .catch(() => undefined);
     client.send({ t: 'hello', token: this.bearer, resume });
     const answer = await Promise.race([greeted, closed]);
-    this.#note(fromMs, `greets with ${answer?.code ?? answer?.t ?? 'silence'}`);
+    this.note(fromMs, `greets with ${answer?.code ?? answer?.t ?? 'silence'}`);
     if (answer?.t === 'ready' && !this.#left) {
       this.client = client;
       this.#closed = closed;

@@ -2,6 +2,7 @@ import { shardOf } from '../../src/core/ids.ts';
 import { SimChance } from '../sim/chance.ts';
 import { http, login, visitor } from '../support/client.ts';
 import { until } from '../support/nats.ts';
+import { allHeard, allHeld, allQuiet, allSessions, noneInTwoHands } from './endings.ts';
 import { readHistory } from './history.ts';
 import { Ledger, type Book } from './ledger.ts';
 import type { Person, Outside } from './person.ts';
@@ -16,9 +17,6 @@ export interface WorldOptions {
   readonly agents?: number;
 }
 
-/** Metrics that are 0 when nobody is there. */
-const quiet =
-  /^kefu_(connections|mailbox_depth|journal_queue_events|cluster_held|actor_crashes_total|feed_waiting\w*)[ {]/;
 /** Histories that are read at a time. */
 const readers = 6;
 
@@ -52,7 +50,7 @@ export class World {
   readonly #answeredMs = new Map<Person, number>();
   #silenceMs = 0;
   #latenciesMs: number[] = [];
-  #stories: string[] = [];
+  #stories: { readonly story: string; readonly ms: number }[] = [];
 
   private constructor(stage: Stage, seed: number) {
     this.stage = stage;
@@ -124,9 +122,10 @@ export class World {
     return silenceMs;
   }
 
-  /** Of the answers that took long since the last time that this was asked. */
+  /** Of the answers that took long since the last time that this was asked, the longest first. */
   stories(): string[] {
-    return this.#stories.splice(0);
+    const stories = this.#stories.splice(0).sort((a, b) => b.ms - a.ms);
+    return stories.map(({ story }) => story);
   }
 
   /** From the first sending to the ack, of all since the last time that this was asked. */
@@ -150,9 +149,7 @@ export class World {
     const startMs = Date.now();
     await this.#compare([...ledger.books.values()].filter(({ sealed }) => !sealed || !this.#running));
     ledger.checkHolding(capacity, startMs);
-    await until('no session is in two hands', () => this.#hands() === undefined, 20_000).catch(() =>
-      ledger.accuse(`by what agents were told, ${this.#hands()}`),
-    );
+    await ledger.insist(noneInTwoHands(this.agents));
     return ledger.violations;
   }
 
@@ -171,20 +168,6 @@ export class World {
     const seen = [...books];
     await Promise.all(Array.from({ length: readers }, compare));
     for (const book of seen) book.sealIfClosed();
-  }
-
-  /** What agents were told that must not be, if they were told it all; undefined: nothing. */
-  #hands(): string | undefined {
-    const holders = new Map<string, string>();
-    for (const { name, held } of this.agents) {
-      if (held.size > capacity) return `${name} has ${held.size} sessions`;
-      for (const session of held) {
-        const other = holders.get(session);
-        if (other !== undefined) return `${session} is with ${other} and with ${name}`;
-        holders.set(session, name);
-      }
-    }
-    return undefined;
   }
 
   /** After the faults: everybody has an agent again; after so many ms. */
@@ -215,79 +198,14 @@ export class World {
   async finish(): Promise<readonly string[]> {
     this.#running = false;
     await Promise.all(this.#living);
-    await this.#allHeard().catch((error: unknown) => this.ledger.accuse(String(error)));
-    await this.#allHeld().catch((error: unknown) => this.ledger.accuse(String(error)));
-    for (const session of await this.#sessions()) this.ledger.book(session);
+    const { stage, ledger } = this;
+    await ledger.insist(allHeard(stage, this.#people));
+    await ledger.insist(allHeld(stage, this.agents));
+    for (const session of await allSessions(stage)) ledger.book(session);
     await this.check();
     for (const person of this.#people) person.quit();
-    await this.#allQuiet().catch((error: unknown) => this.ledger.accuse(String(error)));
-    return this.ledger.violations;
-  }
-
-  /** With nobody there, nothing waits anywhere; and nothing ever crashed. */
-  async #allQuiet(): Promise<void> {
-    let loud: readonly string[] = [];
-    const isQuiet = async (): Promise<boolean> => {
-      const said = await Promise.all(this.stage.upNodes.map((node) => http(node, 'GET', '/metrics')));
-      const lines = said.flatMap(({ body }) => String(body).split('\n'));
-      loud = lines.filter((line) => quiet.test(line) && !line.endsWith(' 0'));
-      return said.every(({ status }) => status === 200) && loud.length === 0;
-    };
-    await until('nothing waits anywhere', isQuiet, 60_000).catch((error: unknown) => {
-      throw new Error(`${String(error)}: ${loud.join()}`);
-    });
-  }
-
-  /** Whoever still listens has heard of all that is in its session's log. */
-  async #allHeard(): Promise<void> {
-    let missing = '';
-    const isHeard = async (): Promise<boolean> => {
-      missing = '';
-      for (const person of this.#people) {
-        const client = await person.connected();
-        if (client === undefined) continue;
-        for (const session of person.following()) {
-          const path = `/v1/sessions/${session}`;
-          const { body } = await http(this.stage.upNodes[0]!, 'GET', path, { token: this.stage.admin });
-          if ((client.lastSeq[session] ?? 0) >= body.last_seq) continue;
-          missing = `${person.name} heard ${client.lastSeq[session]} of ${body.last_seq} of ${session}`;
-          return false;
-        }
-      }
-      return true;
-    };
-    await until('everybody has heard everything', isHeard, 20_000).catch((error: unknown) => {
-      throw new Error(`${String(error)}: ${missing}`);
-    });
-  }
-
-  /** Every agent was told of what it has, and of nothing else. */
-  async #allHeld(): Promise<void> {
-    let wrong = '';
-    const isHeld = async (): Promise<boolean> => {
-      for (const agent of this.agents) {
-        await agent.connected();
-        const has = (await this.#sessions(`&state=chatting&agent=${agent.id}`)).sort().join();
-        wrong = `${agent.name} was told of ${[...agent.held].sort().join()} and has ${has}`;
-        if ([...agent.held].sort().join() !== has) return false;
-      }
-      return true;
-    };
-    await until('every agent was told what it has', isHeld, 60_000).catch((error: unknown) => {
-      throw new Error(`${String(error)}: ${wrong}`);
-    });
-  }
-
-  /** All that the database has, also those of which nobody was told. */
-  async #sessions(which = ''): Promise<string[]> {
-    const found: string[] = [];
-    for (let cursor: string | null = ''; cursor !== null;) {
-      const path: string = `/v1/sessions?limit=100${which}${cursor === '' ? '' : `&cursor=${cursor}`}`;
-      const { body } = await http(this.stage.upNodes[0]!, 'GET', path, { token: this.stage.admin });
-      for (const { id } of body.data as { id: string }[]) found.push(id);
-      cursor = body.next as string | null;
-    }
-    return found;
+    await ledger.insist(allQuiet(stage));
+    return ledger.violations;
   }
 
   // ---- people
@@ -306,7 +224,7 @@ export class World {
       wsUrls: () => this.stage.nodes.map((node) => node.wsUrl),
       httpUrls: () => this.stage.nodes.map((node) => node.url),
       answered: (who, sentMs, attemptMs) => this.#answered(who, sentMs, attemptMs),
-      slow: (story) => void this.#stories.push(story),
+      slow: (story, ms) => void this.#stories.push({ story, ms }),
       token: (by) => `${by}-${(this.#tokens += 1)}`,
     };
   }
