@@ -13,7 +13,7 @@ import { ensureNatsServer } from './nats-server.ts';
  */
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const alone = /^test\/(browser|crash|contract|fuzz|bench|store|cluster|integrations|chaos)\//;
+const alone = /^test\/(browser|crash|contract|fuzz|bench|store|cluster|integrations|chaos|stress)\//;
 const needsNats = /^test\/(browser|cluster|sim|integrations|chaos)\//;
 const fileTimeoutS = 300;
 const bin = join(root, 'node_modules/.bin');

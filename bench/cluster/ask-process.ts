@@ -7,7 +7,7 @@ import { ShardMap } from '../../src/cluster/shard-map.ts';
 import { NatsWire } from '../../src/cluster/wire-nats.ts';
 import { shardCount } from '../../src/core/ids.ts';
 import { realChance, realClock } from '../../src/core/real-clock.ts';
-import { Histogram } from '../support/histogram.ts';
+import { Histogram } from '../../src/stress/histogram.ts';
 
 /** One of two processes: asks actors of the other over the real wire, or is asked; the same with bare NATS requests. */
 export type AskOrder =

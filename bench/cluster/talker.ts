@@ -1,6 +1,6 @@
 import { realClock } from '../../src/core/real-clock.ts';
 import type { Met } from '../support/meet.ts';
-import { RawClient } from '../support/raw-client.ts';
+import { RawClient } from '../../src/stress/raw-client.ts';
 
 /** What all talkers of a process share. */
 export interface Company {

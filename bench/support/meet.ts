@@ -1,5 +1,5 @@
 import { inParallel, post } from './node.ts';
-import { RawClient } from './raw-client.ts';
+import { RawClient } from '../../src/stress/raw-client.ts';
 
 /** One side of an open session, connected. */
 export interface Met {

@@ -1,6 +1,6 @@
 import { greet } from '../support/meet.ts';
 import { inParallel, post } from '../support/node.ts';
-import { frameOf, type RawClient } from '../support/raw-client.ts';
+import { frameOf, type RawClient } from '../../src/stress/raw-client.ts';
 
 /** Part of a crowd: connected customers, each with an open session, who keep still. */
 export type CrowdOrder =

@@ -1,4 +1,4 @@
-import { Histogram } from '../support/histogram.ts';
+import { Histogram } from '../../src/stress/histogram.ts';
 import type { Pairs } from './pairs.ts';
 import { idOf } from './side.ts';
 

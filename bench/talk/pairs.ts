@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { Histogram } from '../support/histogram.ts';
+import { Histogram } from '../../src/stress/histogram.ts';
 import { meet } from '../support/meet.ts';
 import { inParallel } from '../support/node.ts';
-import { RawClient } from '../support/raw-client.ts';
+import { RawClient } from '../../src/stress/raw-client.ts';
 import { Side, type Tally } from './side.ts';
 
 /** Pairs of a customer and an agent, a session each; both sides talk. */

@@ -1,5 +1,5 @@
-import type { Histogram } from '../support/histogram.ts';
-import { frameHead, type RawClient } from '../support/raw-client.ts';
+import type { Histogram } from '../../src/stress/histogram.ts';
+import { frameHead, type RawClient } from '../../src/stress/raw-client.ts';
 
 /**
  * One socket of a pair: says things, and takes acks and events, each checked to be the next seq. All of it works on

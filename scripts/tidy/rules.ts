@@ -11,6 +11,7 @@ export const importTable: Readonly<Record<string, { code: readonly string[]; typ
   net: { code: ['core', 'protocol', 'rules', 'actors', 'net'] },
   integrations: { code: ['core', 'protocol', 'integrations'], types: ['rules', 'actors'] },
   config: { code: ['core', 'config'], types: ['.'] },
+  stress: { code: ['core', 'protocol', 'stress'] },
 };
 
 /** Folders that the simulator must be able to run: no time, timers, chance or wires of their own. */

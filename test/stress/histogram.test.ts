@@ -1,6 +1,6 @@
 import t from 'tap';
 import fc from 'fast-check';
-import { Histogram } from '../../bench/support/histogram.ts';
+import { Histogram } from '../../src/stress/histogram.ts';
 
 t.test('a percentile is that of the sorted list, to 2 % and a microsecond', async () => {
   const latency = fc.double({ min: 0, max: 100_000, noNaN: true });
