@@ -2,11 +2,10 @@ import { useEffect, useState } from 'preact/hooks';
 import { Avatar } from '../shared/avatar.tsx';
 import { ago, nameOf } from '../shared/format.ts';
 import { Icon } from '../shared/icons.tsx';
-import type { Session, SessionState } from '../shared/protocol.ts';
-import { complain, filter, select, selected, type Desk } from './store.ts';
+import type { Session } from '../shared/protocol.ts';
+import { complain, filter, select, selected, sessionStates, type Desk } from './store.ts';
 import { d } from './words.ts';
 
-const states: readonly SessionState[] = ['waiting', 'chatting', 'transferring', 'closed'];
 const TYPED_MS = 250;
 
 /** Every session this agent may read, newest first, a page at a time. */
@@ -49,7 +48,7 @@ export function AllList({ chat }: { chat: Desk }) {
         onChange={(event) => setState(event.currentTarget.value)}
       >
         <option value="">{d('anyState')}</option>
-        {states.map((each) => (
+        {sessionStates.map((each) => (
           <option key={each} value={each}>
             {d(each)}
           </option>

@@ -11,6 +11,7 @@ const shortcuts = [
   ['Shift + Enter', 'keyLine'],
   ['Alt + ↑ / ↓', 'keySwitch'],
   ['Ctrl / ⌘ + K', 'keyFilter'],
+  ['/', 'keySearch'],
   ['Esc', 'keyEsc'],
   ['?', 'keyHelp'],
 ] as const;

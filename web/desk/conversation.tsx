@@ -8,7 +8,8 @@ import { Dialog, DropZone } from '../shared/parts.tsx';
 import type { SessionModel } from '../shared/session-model.ts';
 import { Timeline } from '../shared/timeline.tsx';
 import { t } from '../shared/words.ts';
-import { complain, current, focused, infoOpen, select, selected, sheet, type Desk } from './store.ts';
+import { complain, current, focused, infoOpen, select, selected, sheet, target, type Desk } from './store.ts';
+import { useEarlier } from './earlier.tsx';
 import { TransferDialog } from './transfer.tsx';
 import { d } from './words.ts';
 
@@ -81,6 +82,14 @@ function Header({ model, held }: { model: SessionModel; held: boolean }) {
   );
 }
 
+/** The session, and above its beginning what was said with this customer before. */
+function Talk({ chat, model }: { chat: Desk; model: SessionModel }) {
+  void version.value;
+  const earlier = useEarlier(chat.api, model.session.customer.id, model.id);
+  const wanted = target.value?.session === model.id ? target.value : null;
+  return <Timeline chat={chat} model={model} watched={focused.value} earlier={earlier} target={wanted} />;
+}
+
 function aside(model: SessionModel): string {
   if (model.closed) return d('ended');
   return model.released === null ? d('readOnly') : d('left');
@@ -108,7 +117,7 @@ export function Conversation({ chat }: { chat: Desk }) {
     <main class="talk">
       <DropZone class="talk-zone" drop={sendFiles}>
         <Header model={model} held={held} />
-        <Timeline key={model.id} chat={chat} model={model} watched={focused.value} />
+        <Talk key={model.id} chat={chat} model={model} />
         {held ? (
           <Composer
             draftKey={model.id}

@@ -1,4 +1,4 @@
-import { filter, infoOpen, select, selected, sheet, step } from './store.ts';
+import { filter, infoOpen, select, selected, sheet, step, tab } from './store.ts';
 
 function isWriting(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && target.matches('input, textarea, select');
@@ -14,6 +14,15 @@ export function listenToKeys(): void {
     } else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k') {
       event.preventDefault();
       document.getElementById('filter')?.focus();
+    } else if (event.key === '/' && !isWriting(event.target) && sheet.value === null) {
+      event.preventDefault();
+      tab.value = 'search';
+      // On a phone the lists are behind the talk.
+      if (selected.value && matchMedia('(max-width: 760px)').matches) void select(null);
+      setTimeout(() => document.getElementById('filter')?.focus());
+    } else if (event.key === 'ArrowDown' && document.activeElement?.id === 'filter') {
+      event.preventDefault();
+      document.querySelector<HTMLElement>('.lists .list button')?.focus();
     } else if (event.key === 'Escape' && !document.querySelector('dialog[open]')) {
       escape();
     } else if (event.key === '?' && !isWriting(event.target) && sheet.value === null) {

@@ -7,6 +7,7 @@ import type { Presence } from '../shared/protocol.ts';
 import type { SessionModel } from '../shared/session-model.ts';
 import { isMuted, setMuted } from '../shared/sound.ts';
 import { AllList } from './all-list.tsx';
+import { SearchList } from './search-list.tsx';
 import {
   desk,
   filter,
@@ -86,10 +87,10 @@ function Me({ agent }: { agent: Desk['agent'] }) {
 }
 
 function Tabs() {
-  const counts: Record<Tab, number> = { mine: mine.value.length, queue: waitingTotal(), all: 0 };
+  const counts: Record<Tab, number> = { mine: mine.value.length, queue: waitingTotal(), all: 0, search: 0 };
   return (
     <div class="tabs" role="tablist" aria-label={d('lists')}>
-      {(['mine', 'queue', 'all'] as const).map((each) => (
+      {(['mine', 'queue', 'all', 'search'] as const).map((each) => (
         <button key={each} role="tab" aria-selected={tab.value === each} onClick={() => (tab.value = each)}>
           {d(each)}
           {counts[each] > 0 && <span class="count">{counts[each]}</span>}
@@ -212,20 +213,24 @@ function QueueList() {
   );
 }
 
+const fieldNames = { mine: 'filter', queue: 'filter', all: 'filterAll', search: 'searchWords' } as const;
+
 export function Sidebar({ chat }: { chat: Desk }) {
   if (!desk.value) return null;
+  const name = d(fieldNames[tab.value]);
   return (
     <nav class="sidebar" aria-label={d('lists')}>
       <Me agent={chat.client.me ?? chat.agent} />
       <Tabs />
       <label class="filter">
         <Icon name="search" size={18} />
-        <span class="sr">{d(tab.value === 'all' ? 'search' : 'filter')}</span>
+        <span class="sr">{name}</span>
         <input
           id="filter"
           type="search"
           value={filter.value}
-          placeholder={d(tab.value === 'all' ? 'search' : 'filter')}
+          placeholder={name}
+          maxLength={200}
           onInput={(event) => (filter.value = event.currentTarget.value)}
         />
       </label>
@@ -233,6 +238,7 @@ export function Sidebar({ chat }: { chat: Desk }) {
         {tab.value === 'mine' && <MineList chat={chat} />}
         {tab.value === 'queue' && <QueueList />}
         {tab.value === 'all' && <AllList chat={chat} />}
+        {tab.value === 'search' && <SearchList chat={chat} />}
       </div>
     </nav>
   );

@@ -4,7 +4,14 @@ import { changed, version, type Chat } from '../shared/chat.ts';
 import { ChatClient } from '../shared/client.ts';
 import { BlobCache, Uploads } from '../shared/files.ts';
 import { localStore, Outbox } from '../shared/outbox.ts';
-import { Refused, type Me, type Presence, type ServerFrame, type Waiting } from '../shared/protocol.ts';
+import {
+  Refused,
+  type Me,
+  type Presence,
+  type ServerFrame,
+  type SessionState,
+  type Waiting,
+} from '../shared/protocol.ts';
 import type { SessionModel } from '../shared/session-model.ts';
 import { forget, remembered, signIn } from '../shared/sign-in.ts';
 import { chime } from '../shared/sound.ts';
@@ -15,7 +22,10 @@ import { d } from './words.ts';
 const PRESENCE = 'kefu:presence';
 const base = new URL('.', location.href).href;
 
-export type Tab = 'mine' | 'queue' | 'all';
+export type Tab = 'mine' | 'queue' | 'all' | 'search';
+export const sessionStates: readonly SessionState[] = ['waiting', 'chatting', 'transferring', 'closed'];
+/** Pages read to come to a message that was found; one that lies deeper is scrolled to by hand. */
+const PAGES_MAX = 40;
 
 export interface Desk extends Chat {
   agent: Me;
@@ -25,6 +35,8 @@ export const desk = signal<Desk | null>(null);
 export const signedOut = signal(false);
 export const tab = signal<Tab>('mine');
 export const selected = signal<string | null>(null);
+/** The message that the selected session is to be opened at; null: at its end. */
+export const target = signal<{ session: string; seq: number } | null>(null);
 export const filter = signal('');
 export const waiting = signal<Record<string, { count: number; sessions: Waiting[] }>>({});
 export const presence = signal<{ state: Presence; open: number; capacity: number }>({
@@ -100,11 +112,18 @@ export function waitingTotal(): number {
   return Object.values(waiting.value).reduce((sum, group) => sum + group.count, 0);
 }
 
-export async function select(id: string | null): Promise<void> {
+export async function select(id: string | null, seq?: number): Promise<void> {
   selected.value = id;
-  if (!id || !desk.value) return;
+  target.value = null;
+  const client = desk.value?.client;
+  if (!id || !client) return;
   try {
-    await desk.value.client.view(id);
+    const model = await client.view(id);
+    if (seq !== undefined) {
+      let pages = 0;
+      while (model.log.first > seq && pages < PAGES_MAX && (await client.older(model))) pages += 1;
+      if (selected.value === id) target.value = { session: id, seq };
+    }
   } catch (error) {
     complain(error);
     if (selected.value === id) selected.value = null;

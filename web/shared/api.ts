@@ -5,6 +5,7 @@ import {
   type ChatEvent,
   type Me,
   type Named,
+  type Party,
   type Presence,
   type Session,
 } from './protocol.ts';
@@ -21,6 +22,18 @@ export interface Agent {
 export interface Group {
   name: string;
   waiting: number;
+}
+
+/** A session that a search found, and up to three of its messages; `marks` are places in `text`. */
+export interface Found {
+  session: Session;
+  hits: {
+    seq: number;
+    at: string;
+    from: Party | null;
+    text: string;
+    marks: [start: number, end: number][];
+  }[];
 }
 
 export interface Page<T> {
@@ -78,10 +91,10 @@ export class Api {
     return (await response.json()) as T;
   }
 
-  #list<T>(path: string, query: Query = {}): Promise<Page<T>> {
+  #list<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<Page<T>> {
     const search = new URLSearchParams();
     for (const [key, value] of Object.entries(query)) if (value) search.set(key, String(value));
-    return this.#json('GET', `${path}?${search}`);
+    return this.#json('GET', `${path}?${search}`, undefined, signal);
   }
 
   visitor(about: {
@@ -107,6 +120,16 @@ export class Api {
 
   events(session: string, after: number, limit: number) {
     return this.#list<ChatEvent>(`v1/sessions/${session}/events`, { after, limit });
+  }
+
+  /** For agents. */
+  search(query: Query, signal: AbortSignal) {
+    return this.#list<Found>('v1/search', query, signal);
+  }
+
+  /** All that was ever said with a customer, newest first; `cursor` is `SESSION:SEQ`, what comes before that. */
+  customerEvents(customer: string, cursor: string, limit: number) {
+    return this.#list<ChatEvent>(`v1/customers/${customer}/events`, { cursor, limit });
   }
 
   rate(session: string, score: number, comment: string) {

@@ -4,6 +4,7 @@ import { t } from './words.ts';
 
 const clock = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', hour12: false });
 const day = new Intl.DateTimeFormat(locale, { month: 'short', day: 'numeric', weekday: 'short' });
+const dayOfYear = new Intl.DateTimeFormat(locale, { dateStyle: 'medium' });
 const full = new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short', hour12: false });
 
 export function clockTime(at: string): string {
@@ -19,7 +20,7 @@ export function dayName(at: string, now = new Date()): string {
   const days = Math.round((midnight(now) - midnight(date)) / 86_400_000);
   if (days === 0) return t('today');
   if (days === 1) return t('yesterday');
-  return day.format(date);
+  return (date.getFullYear() === now.getFullYear() ? day : dayOfYear).format(date);
 }
 
 function midnight(date: Date): number {

@@ -12,6 +12,8 @@ export type Tick = 'sending' | 'sent' | 'read' | 'failed';
 /** One bubble, whatever it came from: an event of the log, a message in the outbox or a file on its way up. */
 export interface Bubble {
   key: string;
+  /** Its place in the log; none while it is not there. */
+  seq?: number;
   mine: boolean;
   /** Somebody else wrote it, a colleague on the same side included. */
   named: boolean;
@@ -129,7 +131,7 @@ export function MessageRow({ chat, bubble }: { chat: Chat; bubble: Bubble }) {
     tick ?? '',
   ];
   return (
-    <div class={classes.join(' ')} data-key={bubble.key}>
+    <div class={classes.join(' ')} data-key={bubble.key} data-seq={bubble.seq}>
       {!mine && <span class="side">{ends && <Avatar id={from.id} name={from.name} size={30} />}</span>}
       <div class="stack">
         {bubble.named && starts && (
@@ -157,9 +159,9 @@ export function MessageRow({ chat, bubble }: { chat: Chat; bubble: Bubble }) {
   );
 }
 
-export function NoteRow({ event }: { event: ChatEvent }) {
+export function NoteRow({ event, rowKey }: { event: ChatEvent; rowKey: string }) {
   return (
-    <div class="note" data-key={`s${event.seq}`}>
+    <div class="note" data-key={rowKey} data-seq={event.seq}>
       <b>{nameOf(event.from)}</b>
       <Text text={event.text ?? event.note ?? ''} />
       {event.at && <time>{clockTime(event.at)}</time>}

@@ -14,38 +14,60 @@ export type Row =
 
 /** The rows of the events from…to of one session. Hidden events and those the page has no word for make none. */
 export function eventRows(chat: Chat, model: SessionModel, from: number, to: number): Row[] {
-  const rows: Row[] = [];
-  let day = '';
+  const events: ChatEvent[] = [];
   for (let seq = from; seq <= to; seq += 1) {
     const event = model.log.get(seq);
-    if (!event || event.type === 'hidden' || !event.at) continue;
-    const row = eventRow(chat, model, event);
+    if (event) events.push(event);
+  }
+  const readTo = chat.client.me?.kind === 'customer' ? model.reads.agent : model.reads.customer;
+  return rowsOf(chat, events, readTo, '');
+}
+
+/** The rows of earlier sessions’ events, in order. Their seqs begin anew in each, so their keys bear the session. */
+export function earlierRows(chat: Chat, events: readonly ChatEvent[]): Row[] {
+  const rows: Row[] = [];
+  for (let from = 0, to = 0; from < events.length; from = to) {
+    const { session } = events[from]!;
+    while (events[to]?.session === session) to += 1;
+    rows.push(...rowsOf(chat, events.slice(from, to), Infinity, `${session}:`));
+  }
+  return rows;
+}
+
+function rowsOf(chat: Chat, events: readonly ChatEvent[], readTo: number, prefix: string): Row[] {
+  const rows: Row[] = [];
+  let day = '';
+  for (const event of events) {
+    if (event.type === 'hidden' || !event.at) continue;
+    const row = eventRow(chat, event, readTo, prefix);
     if (!row) continue;
     const name = dayName(event.at);
-    if (name !== day) rows.push({ kind: 'day', key: `d${seq}`, text: name });
+    if (name !== day) rows.push({ kind: 'day', key: `${prefix}d${event.seq}`, text: name });
     day = name;
     rows.push(row);
   }
   return rows;
 }
 
-function eventRow(chat: Chat, model: SessionModel, event: ChatEvent): Row | null {
-  const key = `s${event.seq}`;
+function eventRow(chat: Chat, event: ChatEvent, readTo: number, prefix: string): Row | null {
+  const key = `${prefix}s${event.seq}`;
   if (event.type === 'note') return { kind: 'note', key, event };
-  if (event.type === 'message') return { kind: 'bubble', key, bubble: eventBubble(chat, model, event) };
+  if (event.type === 'message') {
+    const bubble = eventBubble(chat, event, readTo, prefix);
+    return { kind: 'bubble', key, bubble: prefix === '' ? { ...bubble, seq: event.seq } : bubble };
+  }
   const text = chat.systemLine(event);
   return text === null ? null : { kind: 'system', key, text, at: event.at ?? '' };
 }
 
-function eventBubble(chat: Chat, model: SessionModel, event: ChatEvent): Bubble {
+function eventBubble(chat: Chat, event: ChatEvent, readTo: number, prefix: string): Bubble {
   const me = chat.client.me;
   const from = event.from;
   // All agents stand on the desk's side, whoever of them wrote: a transferred session reads as one conversation.
   const mine = me?.kind === 'customer' ? from?.kind === 'customer' : from?.kind !== 'customer';
   const own = from?.id === me?.id;
-  const readTo = me?.kind === 'customer' ? model.reads.agent : model.reads.customer;
   return {
-    key: event.id ? `m${event.id}` : `s${event.seq}`,
+    key: event.id ? `${prefix}m${event.id}` : `${prefix}s${event.seq}`,
     mine,
     named: !own,
     from: { id: from?.id ?? '', name: nameOf(from) },

@@ -4,7 +4,8 @@ import { version, type Chat } from './chat.ts';
 import { clockTime, listSeparator, nameOf } from './format.ts';
 import { Icon } from './icons.tsx';
 import { MessageRow, NoteRow } from './message.tsx';
-import { eventRows, group, pendingRows, type Row } from './rows.ts';
+import { earlierRows, eventRows, group, pendingRows, type Row } from './rows.ts';
+import type { ChatEvent } from './protocol.ts';
 import type { SessionModel } from './session-model.ts';
 import { t } from './words.ts';
 
@@ -47,10 +48,20 @@ function RowView({ chat, row }: { chat: Chat; row: Row }) {
         </div>
       );
     case 'note':
-      return <NoteRow event={row.event} />;
+      return <NoteRow event={row.event} rowKey={row.key} />;
     case 'bubble':
       return <MessageRow chat={chat} bubble={row.bubble} />;
   }
+}
+
+/** What was said in sessions before this one, for readers who may scroll on beyond its beginning. */
+export interface EarlierEvents {
+  /** The oldest first. */
+  readonly events: readonly ChatEvent[];
+  /** A line or a button above them. */
+  readonly top: ComponentChildren;
+  /** Asks for more where there may be more. */
+  load(): void;
 }
 
 export interface TimelineProps {
@@ -58,6 +69,9 @@ export interface TimelineProps {
   model: SessionModel | null;
   /** The reader is looking at this page: what is at the end counts as read. */
   watched: boolean;
+  earlier?: EarlierEvents;
+  /** An event to be shown first, in the middle; each new object is shown once. */
+  target?: { readonly seq: number } | null;
   children?: ComponentChildren;
 }
 
@@ -66,7 +80,7 @@ export interface TimelineProps {
  * the reader has scrolled far back, some entry before it: a session of thousands of messages costs no more than a
  * short one.
  */
-export function Timeline({ chat, model, watched, children }: TimelineProps) {
+export function Timeline({ chat, model, watched, earlier, target = null, children }: TimelineProps) {
   void version.value;
   const box = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
@@ -75,6 +89,7 @@ export function Timeline({ chat, model, watched, children }: TimelineProps) {
   const [end, setEnd] = useState<number | null>(null);
   const [away, setAway] = useState(false);
   const seen = useRef(0);
+  const shown = useRef<object | null>(null);
 
   const head = model?.log.head ?? 0;
   const first = model?.log.first ?? 1;
@@ -82,10 +97,12 @@ export function Timeline({ chat, model, watched, children }: TimelineProps) {
   const start = Math.max(first, last - size + 1);
   const rows = model ? eventRows(chat, model, start, last) : [];
   if (last === head) rows.push(...pendingRows(chat, model?.id ?? null));
+  if (earlier && start === 1) rows.unshift(...earlierRows(chat, earlier.events));
   const anchor = !sticky.current && box.current ? findAnchor(box.current) : null;
 
   const back = async () => {
     if (!model) return;
+    if (start === 1) return earlier?.load();
     if (start === first && !(await chat.client.older(model))) return;
     const wanted = size + STEP;
     if (wanted > ROWS_MAX) setEnd(last - (wanted - ROWS_MAX));
@@ -102,6 +119,13 @@ export function Timeline({ chat, model, watched, children }: TimelineProps) {
     else if (below < NEAR_PX && last !== head) setEnd(last + STEP < head ? last + STEP : null);
   };
 
+  const showAround = (seq: number) => {
+    // What is not shown by itself (a change of state that has no word here) is not waited for.
+    if (start <= seq && seq <= last) shown.current = target;
+    setEnd(seq + STEP < head ? seq + STEP : null);
+    setSize(Math.min(ROWS_MAX, Math.max(STEP * 2, Math.min(head, seq + STEP) - seq + STEP)));
+  };
+
   const toEnd = () => {
     setEnd(null);
     setSize(STEP * 2);
@@ -113,7 +137,16 @@ export function Timeline({ chat, model, watched, children }: TimelineProps) {
   useLayoutEffect(() => {
     const view = box.current;
     if (!view) return;
-    if (sticky.current) view.scrollTop = view.scrollHeight;
+    const wanted = target && target !== shown.current ? target : null;
+    if (wanted && first <= wanted.seq && head >= wanted.seq) {
+      sticky.current = false;
+      const row = view.querySelector<HTMLElement>(`[data-seq="${wanted.seq}"]`);
+      if (!row) return showAround(wanted.seq);
+      shown.current = wanted;
+      row.scrollIntoView({ block: 'center' });
+      row.classList.add('found');
+      setAway(last !== head || view.scrollHeight - view.scrollTop - view.clientHeight > 300);
+    } else if (sticky.current) view.scrollTop = view.scrollHeight;
     else restore(view, anchor);
   });
 
@@ -154,6 +187,7 @@ export function Timeline({ chat, model, watched, children }: TimelineProps) {
         role="region"
       >
         <div class="content" ref={content} role="log" aria-live="polite" aria-relevant="additions">
+          {start === 1 && earlier?.top}
           {model?.loading && <div class="loading">{t('older')}</div>}
           {group(rows).map((row) => (
             <RowView key={row.kind === 'bubble' ? row.bubble.key : row.key} chat={chat} row={row} />
