@@ -35,9 +35,6 @@ export class Cell implements Home, Runnable, Due {
   #queued = false;
   #sealed = false;
   #life: Life | undefined = undefined;
-  /** The message in hand and its reply, for the crash report and for whoever asked. */
-  #message: unknown = undefined;
-  #reply: Reply | undefined = undefined;
   #supervision: Supervision | undefined = undefined;
   #cancelBackoff: (() => void) | undefined = undefined;
   /** Tells whoever evicted it that what was in flight has ended. */
@@ -119,26 +116,28 @@ export class Cell implements Home, Runnable, Due {
     const queue = this.#host.queue;
     for (let left = this.#host.limits.turnMessages; left > 0 && !life.stopAsked; left -= 1) {
       const lane = life.lane;
+      // Not kept in the cell: to write a new object into an old one costs the collector, at each message.
+      let message: unknown;
+      let reply: Reply | undefined = undefined;
       if (lane !== undefined && lane.size > 0) {
-        this.#message = lane.shift();
-        this.#reply = undefined;
+        message = lane.shift();
         if (lane.tag === undefined) this.lastMs = queue.nowMs;
         else if (!life.due(lane.tag)) continue;
       } else if (mailbox.size > 0) {
-        this.#message = mailbox.shift();
-        this.#reply = mailbox.tag;
+        message = mailbox.shift();
+        reply = mailbox.tag;
       } else {
         return true;
       }
       try {
-        const result = life.actor?.receive(this.#message, this.#reply);
+        const result = life.actor?.receive(message, reply);
         if (result !== undefined && isPromise(result)) {
           queue.spent();
-          this.#await(life, result);
+          this.#await(life, result, message, reply);
           return false;
         }
       } catch (error) {
-        this.#crash(life, error, typeOf(this.#message));
+        this.#crash(life, error, typeOf(message), reply);
         return false;
       }
       if (queue.spent() || this.#phase !== 'running') return true;
@@ -146,20 +145,18 @@ export class Cell implements Home, Runnable, Due {
     return true;
   }
 
-  #await(life: Life, result: Promise<void>): void {
+  #await(life: Life, result: Promise<void>, message: unknown, reply: Reply | undefined): void {
     result.then(
       () => {
         this.lastMs = this.#host.system.clock.nowMs();
         this.#rest(life);
       },
-      (error: unknown) => this.#crash(life, error, typeOf(this.#message)),
+      (error: unknown) => this.#crash(life, error, typeOf(message), reply),
     );
   }
 
   /** After a load, a turn or a pending handler: what next? */
   #rest(life: Life): void {
-    this.#message = undefined;
-    this.#reply = undefined;
     if (this.#phase === 'gone') {
       this.#end(life);
       this.#whenQuiet?.();
@@ -224,10 +221,7 @@ export class Cell implements Home, Runnable, Due {
     }
   }
 
-  #crash(life: Life, error: unknown, lastMessage: string): void {
-    const reply = this.#reply;
-    this.#message = undefined;
-    this.#reply = undefined;
+  #crash(life: Life, error: unknown, lastMessage: string, reply?: Reply): void {
     this.#life = undefined;
     life.end();
     const directive = this.#phase === 'gone' ? 'stop' : this.#supervise(error);
