@@ -26,17 +26,20 @@ export function spread(values: readonly number[], digits = 0): string {
   return `${show(median(values))} (${show(Math.min(...values))} to ${show(Math.max(...values))})`;
 }
 
-export function markdown(rows: readonly Row[], notes: readonly string[]): string {
+/** A table in Markdown. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
+}
+
+/** What the figures were taken on, and when. */
+export function machineLine(): string {
   const { cpu, cores, memory, linux, node, postgresql, date } = machine();
+  return `${cpu}, ${cores} cores, ${memory}, Linux ${linux}; Node ${node}, PostgreSQL ${postgresql}; ${date} UTC`;
+}
+
+export function markdown(rows: readonly Row[], notes: readonly string[]): string {
   const withBare = rows.some((row) => row[2] !== none);
   const shown = rows.map((row) => (withBare ? row : [row[0], row[1], row[3]]));
   const head = withBare ? ['figure', 'kefu', 'bare', 'wanted'] : ['figure', 'kefu', 'wanted'];
-  const lines = [
-    `${cpu}, ${cores} cores, ${memory}, Linux ${linux}; Node ${node}, PostgreSQL ${postgresql}; ${date} UTC`,
-    '',
-    ...[head, head.map(() => '---'), ...shown].map((cells) => `| ${cells.join(' | ')} |`),
-    '',
-    ...notes,
-  ];
-  return `${lines.join('\n')}\n`;
+  return `${[machineLine(), '', ...table(head, shown), '', ...notes].join('\n')}\n`;
 }

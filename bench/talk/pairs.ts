@@ -3,7 +3,11 @@ import { Histogram } from '../../src/stress/histogram.ts';
 import { meet } from '../support/meet.ts';
 import { inParallel } from '../support/node.ts';
 import { RawClient } from '../../src/stress/raw-client.ts';
-import { Side, type Tally } from './side.ts';
+import { KefuSide } from './kefu-side.ts';
+import type { Side, Tally } from './side.ts';
+import { joinEjabberd } from '../peers/ejabberd/side.ts';
+import type { PeerName } from '../peers/peer.ts';
+import { joinSocketIo } from '../peers/socket-io/side.ts';
 
 /** Pairs of a customer and an agent, a session each; both sides talk. */
 export interface Pairs {
@@ -12,8 +16,8 @@ export interface Pairs {
   readonly stopPings: () => void;
 }
 
-/** Of a kefu node, by its contract; or of the bare peer, which knows sessions only. */
-export type Target = 'kefu' | 'bare';
+/** Of a kefu node, by its contract; or of a peer, which knows sessions only. */
+export type Target = 'kefu' | PeerName;
 
 const pingEveryMs = 20_000;
 
@@ -31,30 +35,42 @@ export async function openPairs(target: Target, ports: readonly number[], count:
     onAck: () => undefined,
     onRefused: undefined,
   };
-  const sides =
-    target === 'kefu' ? await openKefu(ports, count, tally) : await openBare(ports[0]!, count, tally);
+  const sides = await openSides(target, ports, count, tally);
   const timer = setInterval(() => {
-    for (const { client } of sides) client.send({ t: 'ping' });
+    if (target === 'kefu') for (const { client } of sides) client.send({ t: 'ping' });
   }, pingEveryMs);
   return { sides, tally, stopPings: () => clearInterval(timer) };
 }
 
-async function openKefu(ports: readonly number[], count: number, tally: Tally): Promise<Side[]> {
-  const met = await meet(ports, count);
-  return met.map(({ client, session, lastSeq }) => new Side(client, session, lastSeq, tally));
-}
-
-/** The first eight digits count up: the peer's threads get as many sessions each. */
-async function openBare(port: number, count: number, tally: Tally): Promise<Side[]> {
+async function openSides(
+  target: Target,
+  ports: readonly number[],
+  count: number,
+  tally: Tally,
+): Promise<Side[]> {
+  if (target === 'kefu') {
+    const met = await meet(ports, count);
+    return met.map(({ client, session, lastSeq }) => new KefuSide(client, session, lastSeq, tally));
+  }
+  const port = ports[0]!;
+  const numbers = Array.from({ length: 2 * count }, (_, number) => number);
+  if (target === 'ejabberd') return inParallel(numbers, 8, (number) => joinEjabberd(port, number, tally));
+  // The first eight digits count up: the bare peer's threads get as many sessions each.
   const sessions = Array.from({ length: count }, (_, number) =>
     randomUUID().replace(/^.{8}/, number.toString(16).padStart(8, '0')),
   );
-  const both = sessions.flatMap((session) => [session, session]);
-  return inParallel(both, 8, async (session) => {
-    const client = await RawClient.connect(port);
-    const ready = client.next('"t":"ready"');
-    client.send({ t: 'hello', session });
-    await ready;
-    return new Side(client, session, 0, tally);
+  return inParallel(numbers, 8, (number) => {
+    const session = sessions[number >> 1]!;
+    return target === 'socket-io' || target === 'socket-io-batch'
+      ? joinSocketIo(port, session, tally)
+      : joinSession(port, session, tally, target === 'bare');
   });
+}
+
+async function joinSession(port: number, session: string, tally: Tally, follows: boolean): Promise<Side> {
+  const client = await RawClient.connect(port);
+  const ready = client.next('"t":"ready"');
+  client.send({ t: 'hello', session });
+  await ready;
+  return new KefuSide(client, session, 0, tally, follows);
 }

@@ -15,8 +15,6 @@ export interface Plan {
   readonly crowd: number;
   /** Memory has settled when it did not fall for so long. */
   readonly stillSeconds: number;
-  /** Also drive the bare peer, in turn with the node. */
-  readonly bare: boolean;
   readonly parts: readonly Part[];
 }
 
@@ -33,7 +31,6 @@ const whole: Plan = {
   rate: 5000,
   crowd: 15_000,
   stillSeconds: 8,
-  bare: false,
   parts: allParts,
 };
 
@@ -50,7 +47,7 @@ export const smoke: Plan = {
   stillSeconds: 1,
 };
 
-const usage = `npm run bench talk -- [--smoke] [--bare] [--only start,talk,stop,memory] [--json FILE]
+const usage = `npm run bench talk -- [--smoke] [--only start,talk,stop,memory] [--json FILE]
   [--pairs N] [--rounds N] [--seconds N] [--in-flight 1,4,16] [--rate N] [--crowd N]
 `;
 
@@ -59,7 +56,6 @@ export function planOf(flags: readonly string[]): { plan: Plan; json: string | u
     args: [...flags],
     options: {
       smoke: { type: 'boolean' },
-      bare: { type: 'boolean' },
       only: { type: 'string' },
       json: { type: 'string' },
       pairs: { type: 'string' },
@@ -89,7 +85,6 @@ export function planOf(flags: readonly string[]): { plan: Plan; json: string | u
     inFlight: values['in-flight']?.split(',').map(Number) ?? base.inFlight,
     rate: number(values.rate, base.rate),
     crowd: number(values.crowd, base.crowd),
-    bare: values.bare === true,
     parts,
   };
   return { plan, json: values.json };

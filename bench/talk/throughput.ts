@@ -1,13 +1,11 @@
-import { fork } from 'node:child_process';
 import type { Helper } from '../support/helper.ts';
 import { getAll, type BenchNode } from '../support/node.ts';
 import { median, none, spread, type Row } from '../support/report.ts';
 import type { Order, Work } from './load-process.ts';
 import type { LoadResult } from './load.ts';
-import type { Target } from './pairs.ts';
 import type { Plan } from './plan.ts';
 
-/** The closed loop at several depths and the open loop, in rounds; with the bare peer the two take turns. */
+/** The closed loop at several depths and the open loop, in rounds. */
 export interface Talked {
   readonly rows: readonly Row[];
   readonly work: Work;
@@ -17,24 +15,17 @@ export interface Talked {
 const wantedPerSecond: Record<number, string> = { 1: '25,000', 4: '50,000' };
 
 export async function talk(plan: Plan, node: BenchNode, load: Helper<Order>): Promise<Talked> {
-  const bare = plan.bare ? await startBare() : undefined;
-  const targets: readonly Target[] = bare === undefined ? ['kefu'] : ['kefu', 'bare'];
   const results: Record<string, LoadResult[]> = {};
   const add = (key: string, result: LoadResult): void => void (results[key] ??= []).push(result);
   await load.ask({ do: 'open', target: 'kefu', ports: [node.port], pairs: plan.pairs });
-  if (bare !== undefined)
-    await load.ask({ do: 'open', target: 'bare', ports: [bare.port], pairs: plan.pairs });
   const { warmMs, runMs, rateMs, rate } = plan;
   for (let round = 0; round < plan.rounds; round += 1) {
     for (const inFlight of plan.inFlight)
-      for (const target of targets)
-        add(`${target} ${inFlight}`, await load.ask({ do: 'closed', target, inFlight, warmMs, runMs }));
-    for (const target of targets)
-      add(`${target} rate`, await load.ask({ do: 'rate', target, perSecond: rate, warmMs, runMs: rateMs }));
+      add(String(inFlight), await load.ask({ do: 'closed', target: 'kefu', inFlight, warmMs, runMs }));
+    add('rate', await load.ask({ do: 'rate', target: 'kefu', perSecond: rate, warmMs, runMs: rateMs }));
   }
   const work = await load.ask<Work>({ do: 'check', target: 'kefu' });
   await compareWithServer(node, work);
-  bare?.stop();
   return { rows: rowsOf(plan, results), work, results };
 }
 
@@ -47,10 +38,7 @@ function rowsOf(plan: Plan, results: Readonly<Record<string, readonly LoadResult
     digits: number,
     wanted = none,
   ): void => {
-    const [kefu, bare] = ['kefu', 'bare'].map((target) =>
-      spread((results[`${target} ${key}`] ?? []).map(value), digits),
-    );
-    rows.push([figure, kefu!, bare!, wanted]);
+    rows.push([figure, spread((results[key] ?? []).map(value), digits), none, wanted]);
   };
   for (const depth of plan.inFlight) {
     const key = String(depth);
@@ -82,13 +70,4 @@ export async function compareWithServer(node: Pick<BenchNode, 'port'>, work: Wor
       throw new Error(`${session} ends at ${seq} for its clients, at ${there.get(session)} for the node`);
   if (work.said !== work.acked || work.said !== work.delivered)
     throw new Error(`said ${work.said}, acked ${work.acked}, delivered ${work.delivered}`);
-}
-
-async function startBare(): Promise<{ port: number; stop(): void }> {
-  const child = fork(new URL('../peers/bare/index.ts', import.meta.url));
-  const port = await new Promise<number>((resolve, reject) => {
-    child.once('message', (message: { port: number }) => resolve(message.port));
-    child.once('exit', (code) => reject(new Error(`the bare peer ended with ${code}`)));
-  });
-  return { port, stop: () => child.disconnect() };
 }

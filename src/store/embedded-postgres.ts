@@ -41,13 +41,15 @@ export interface EmbeddedOptions {
   readonly sharedBuffersBytes: number;
   /** How many connections will be opened at most, for all threads; default and least: 200. */
   readonly connectionsMax?: number;
+  /** Also reached over TCP at this port, on loopback and by anybody there: for benchmarks of programs that know no other way. */
+  readonly loopbackPort?: number;
   readonly log: Logger;
   /** It has ended by itself, and is being started again. */
   readonly onExit: () => void;
 }
 
 const major = 18;
-const port = 5432;
+const usualPort = 5432;
 const database = 'kefu';
 const connectionsLeast = 200;
 const initdbWaitMs = 60_000;
@@ -63,6 +65,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
   const cluster = join(dataDir, 'postgres');
   const socketDir = chooseSocketDir(cluster);
   const user = choosePostgresUser(binaries, [dataDir, dirname(socketDir)], cluster);
+  const port = options.loopbackPort ?? usualPort;
   const exists = checkCluster(cluster);
   const socketFile = join(socketDir, `.s.PGSQL.${port}`);
   if (exists) await endRemains(cluster, socketFile);
@@ -89,11 +92,11 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
 export function embeddedAddress(dataDir: string): DatabaseAddress {
   const cluster = join(existsSync(dataDir) ? realpathSync(dataDir) : dataDir, 'postgres');
   const socketDir = chooseSocketDir(cluster);
-  if (!existsSync(join(socketDir, `.s.PGSQL.${port}`)))
+  if (!existsSync(join(socketDir, `.s.PGSQL.${usualPort}`)))
     throw new StartError(
       `no PostgreSQL runs in ${dataDir}: start the node first, name its --data-dir, or give --postgres URL`,
     );
-  return { socketDir, port, user: 'kefu', database };
+  return { socketDir, port: usualPort, user: 'kefu', database };
 }
 
 function findBinaries(): string {
@@ -206,10 +209,10 @@ function removeSocketDir(path: string): void {
 
 function settingsOf(socketDir: string, options: EmbeddedOptions): Readonly<Record<string, string>> {
   return {
-    listen_addresses: '',
+    listen_addresses: options.loopbackPort === undefined ? '' : '127.0.0.1',
     unix_socket_directories: socketDir,
     unix_socket_permissions: '0700',
-    port: String(port),
+    port: String(options.loopbackPort ?? usualPort),
     max_connections: String(Math.max(connectionsLeast, options.connectionsMax ?? 0)),
     shared_buffers: `${Math.ceil(options.sharedBuffersBytes / 8192)}`,
     fsync: 'on',
