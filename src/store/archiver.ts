@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { IdSource } from '../core/ids.ts';
 import {
-  abandonedSegments,
+  abandonSegments,
   ArchiveLost,
   dropEmptyPartitions,
   dueSessions,
@@ -103,7 +103,7 @@ export class Archiver {
   /** What another began and never ended. */
   async #sweep(): Promise<void> {
     const { sql, store, log } = this.#options;
-    for (const { id, object } of await abandonedSegments(sql)) {
+    for (const { id, object } of await abandonSegments(sql, this.#term)) {
       await store.delete(object);
       await fenced(
         sql,

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { IdSource } from '../core/ids.ts';
-import { fenced } from './archive-sql.ts';
+import { ArchiveLost, fenced } from './archive-sql.ts';
 import type { Sql } from './database.ts';
 import type { Term } from './journal-terms.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -55,7 +55,12 @@ export async function publishSegment(
   if (problems.length > 0 || sound !== entries.length)
     throw new Error(`${object} is not what was written: ${problems[0] ?? `${sound} sessions`}`);
   await step?.('verified');
-  await fenced(sql, term, (it) => it`update segments set state = 'ready' where id = ${id}::uuid`);
+  const ready = await fenced(
+    sql,
+    term,
+    (it) => it`update segments set state = 'ready' where id = ${id}::uuid and state = 'writing' returning 1`,
+  );
+  if (ready.length === 0) throw new ArchiveLost();
   await step?.('ready');
   return { id, object, entries, bytes: content.length };
 }

@@ -356,3 +356,19 @@ t.test('an archiver that lost its shard changes nothing, wherever it stood', asy
     await shop.check();
   }
 });
+
+t.test('a late archiver does not take for abandoned what its successor is writing', async (t) => {
+  const shop = await Shop.open(t.testdir());
+  await shop.talk(5);
+  const late = shop.archiver();
+  await shop.takeOver();
+  const lost: unknown[] = [];
+  await shop
+    .archiver(async (name) => {
+      if (name === 'verified' || name === 'ready')
+        await late.round().catch((error: unknown) => lost.push(error));
+    })
+    .round();
+  t.match(lost, [{ message: /another node archives now/ }, { message: /another node archives now/ }]);
+  await shop.check();
+});
