@@ -97,6 +97,7 @@ export class WorkerArchive {
         segmentBytes: archive.segment,
         eventsPerSecond: archive.eventsPerSecond === 0 ? Infinity : archive.eventsPerSecond,
       },
+      orphans: { ...shared, ageMs: archive.orphansAfterMs },
       compactor: { ...shared, share: archive.compactShare / 100, eraseMs: archive.eraseWithinMs },
     });
   }

@@ -291,6 +291,12 @@ export const sections = {
       0,
       3650 * day,
     ),
+    orphans_after: ms(
+      day,
+      'An object of the archive that the database does not know, as a crash can leave one, is deleted when it is this old; looked for once a day. 0: never.',
+      0,
+      3650 * day,
+    ),
     threads: count(1, 'Threads that compress and check, when there is something to archive.', 1, 64),
     reads: count(64, 'Sessions that a worker thread reads from the archive at once; more are `busy`.', 1),
   },

@@ -3,12 +3,14 @@ import { Archiver, type ArchiverOptions } from './archiver.ts';
 import { Compactor, type CompactorOptions } from './compactor.ts';
 import { ArchiveLost } from './archive-sql.ts';
 import type { Term } from './journal-terms.ts';
+import { OrphanSweep, type OrphanSweepOptions } from './orphan-sweep.ts';
 import type { Rights } from './rights.ts';
 
 export interface ArchiveChoresOptions {
   readonly clock: Clock;
   readonly archiver: ArchiverOptions;
   readonly compactor: CompactorOptions;
+  readonly orphans: OrphanSweepOptions;
   /** False: the object store is not shared by the nodes; sessions stay where they are. */
   readonly mayArchive: boolean;
   readonly rights: Rights;
@@ -21,18 +23,22 @@ export interface ArchiveChoresOptions {
 /** Sessions that retention erases, and erasures taken up again, a round. */
 const retiredMax = 10_000;
 const erasuresMax = 100;
+/** What nobody knows is looked for when this thread begins, and then so often. */
+const sweepEveryMs = 24 * 3_600_000;
 /** After a failure it is tried again no sooner, and no later. */
 const retryMinMs = 1_000;
 const retryMaxMs = 60_000;
 
 /**
- * What is done by one thread of the cluster at a time, the owner of the archive's shard: archiving, compaction, retention, and
- * the erasures that could not be done at once. A failure stops nothing else: it is told, counted, and tried again later.
+ * What is done by one thread of the cluster at a time, the owner of the archive's shard: archiving, compaction, retention, the
+ * erasures that could not be done at once, and once a day the sweep of objects that nobody knows. A failure stops nothing else: it is told, counted, and tried again later.
  */
 export class ArchiveChores {
   readonly #options: ArchiveChoresOptions;
   #archiver: Archiver | undefined;
   #compactor: Compactor | undefined;
+  #sweep: OrphanSweep | undefined;
+  #sweepAtMs = 0;
   #cancel: () => void = () => undefined;
   #failures = 0;
 
@@ -46,6 +52,8 @@ export class ArchiveChores {
     const archiver = new Archiver(this.#options.archiver, term);
     this.#archiver = archiver;
     this.#compactor = new Compactor(this.#options.compactor, term);
+    this.#sweep = new OrphanSweep(this.#options.orphans, term);
+    this.#sweepAtMs = 0;
     this.#failures = 0;
     void this.#run(archiver);
   }
@@ -54,6 +62,7 @@ export class ArchiveChores {
     this.#cancel();
     this.#archiver?.stop();
     this.#compactor?.stop();
+    this.#sweep?.stop();
     this.#archiver = undefined;
   }
 
@@ -76,6 +85,11 @@ export class ArchiveChores {
       }),
       await this.#chore('compaction', isOurs, async () => {
         if (mayArchive) await this.#compactor?.round();
+      }),
+      await this.#chore('sweep', isOurs, async () => {
+        if (!mayArchive || clock.nowMs() < this.#sweepAtMs) return;
+        await this.#sweep?.round();
+        this.#sweepAtMs = clock.nowMs() + sweepEveryMs;
       }),
     ];
     if (!isOurs()) return;

@@ -1,4 +1,8 @@
+import { join } from 'node:path';
 import t from 'tap';
+import { IdSource } from '../../src/core/ids.ts';
+import { realChance, realClock } from '../../src/core/real-clock.ts';
+import { openFileStore } from '../../src/store/object-store-file.ts';
 import { customerWithSession, http, login, type Frame } from '../support/client.ts';
 import { startNode, type TestNode } from '../support/node.ts';
 
@@ -78,4 +82,17 @@ t.test('a closed session moves to the archive, and nobody who reads it can tell'
   t.match(erased.body, { state: 'done', sessions: 2, events: 33 + 2 });
   t.equal((await http(node, 'GET', `/v1/sessions/${session}`, { token: admin })).status, 404);
   customer.close();
+});
+
+t.test('an object that the database does not know is gone when the archive has an owner again', async (t) => {
+  let other = await startNode({ demo: false });
+  t.teardown(() => other.remove());
+  const { dataDir } = other;
+  await other.stop();
+  const store = await openFileStore({ directory: join(dataDir, 'objects'), wallMs: () => Date.now() });
+  const key = `archive/${new IdSource(realClock, realChance).next()}.seg`;
+  await store.put(key, Buffer.from('what somebody said'), { maxBytes: 100 });
+  other = await startNode({ demo: false, dataDir, env: { KEFU_ARCHIVE_ORPHANS_AFTER: '1ms' } });
+  await until('the sweep', async () => (await store.head(key)) === undefined);
+  t.match(other.logs(), `${key} with 18 bytes was known to nobody: it is deleted`);
 });
