@@ -136,6 +136,15 @@ export class Metrics {
     moved: (operation: string, bytes: number): void => this.objectBytes.inc({ operation }, bytes),
     retried: (): void => this.objectRetries.inc(),
   };
+  readonly residentBytes = new Gauge({
+    name: 'process_resident_memory_bytes',
+    help: 'Memory of this node’s process, all threads together; without PostgreSQL',
+    registers: [this.registry],
+    aggregator: 'max',
+    collect() {
+      this.set(process.memoryUsage.rss());
+    },
+  });
   readonly eventLoopDelay = new Gauge({
     name: 'kefu_event_loop_delay_seconds',
     help: '99th percentile of the event loop’s delay since the last scrape, of the worst thread',
