@@ -32,6 +32,18 @@ async function main(): Promise<void> {
     process.exitCode = await historyCommand(process.argv.slice(3), out);
     return;
   }
+  if (process.argv[2] === 'stress') {
+    // A server has no use for it: it is read only when it is asked for.
+    const { stressCommand } = await import('./stress-command.ts');
+    const write = (to: NodeJS.WriteStream) => (text: string) => void to.write(text);
+    process.exitCode = await stressCommand(process.argv.slice(3), {
+      print: write(process.stdout),
+      complain: write(process.stderr),
+      isTerminal: process.stdout.isTTY,
+      columns: process.stdout.columns,
+    });
+    return;
+  }
   let config: Config | undefined;
   try {
     config = loadConfig(process.argv.slice(2), process.env);

@@ -1,4 +1,5 @@
-import { createConnection, type Socket } from 'node:net';
+import { createConnection, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 /**
  * The cheapest WebSocket client there is, for the load generator shares the machine with what it measures: frames are
@@ -6,6 +7,32 @@ import { createConnection, type Socket } from 'node:net';
  * that all sockets share, and handed on as bytes. Nobody parses JSON here.
  */
 export type OnFrame = (input: Buffer, start: number, end: number) => void;
+
+/** Where to connect to, and from where. */
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+  readonly isTls?: boolean;
+  /** Default: ours. */
+  readonly path?: string;
+  /** The subprotocol that is offered; default: none. */
+  readonly protocol?: string;
+  readonly localAddress?: string;
+}
+
+/** The upgrade was answered with something else than 101. */
+export class UpgradeRefusedError extends Error {
+  readonly status: number;
+  /** From Retry-After; undefined without one. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(head: string) {
+    super(head.split('\r\n', 1)[0]);
+    this.status = Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1] ?? 0);
+    const seconds = /\r\nretry-after: *(\d+)/i.exec(head)?.[1];
+    this.retryAfterMs = seconds === undefined ? undefined : Number(seconds) * 1000;
+  }
+}
 
 /** All sockets read into this, one after the other: a frame is only valid during its callback. */
 const shared = Buffer.allocUnsafe(256 * 1024);
@@ -42,42 +69,60 @@ export class RawClient {
   #greeted: (() => void) | undefined;
   #failed: (error: Error) => void;
 
-  private constructor(
-    port: number,
-    localAddress: string,
-    greeted: () => void,
-    failed: (error: Error) => void,
-  ) {
+  private constructor(target: Target, greeted: () => void, failed: (error: Error) => void) {
     this.#greeted = greeted;
     this.#failed = failed;
-    this.#socket = createConnection({
-      port,
-      host: '127.0.0.1',
-      localAddress,
-      noDelay: true,
-      onread: {
-        buffer: shared,
-        callback: (length) => {
-          this.#receive(length);
-          return true;
-        },
-      },
-    });
+    this.#socket = target.isTls === true ? this.#openTls(target) : this.#openTcp(target);
     this.#socket.on('error', (error) => this.#failed(error));
     this.#socket.on('close', () => {
       this.closed = true;
       this.#failed(new Error('closed before the upgrade'));
       this.onClose();
     });
+    const host = isIP(target.host) === 6 ? `[${target.host}]` : target.host;
     this.#socket.write(
-      'GET /v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
-        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n',
+      `GET ${target.path ?? '/v1/ws'} HTTP/1.1\r\nHost: ${host}:${target.port}\r\nUpgrade: websocket\r\n` +
+        'Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n' +
+        `${target.protocol === undefined ? '' : `Sec-WebSocket-Protocol: ${target.protocol}\r\n`}\r\n`,
     );
   }
 
+  #openTcp({ host, port, localAddress }: Target): Socket {
+    return createConnection({
+      port,
+      host,
+      ...(localAddress === undefined ? {} : { localAddress }),
+      noDelay: true,
+      onread: {
+        buffer: shared,
+        callback: (length) => {
+          this.#receive(shared, length);
+          return true;
+        },
+      },
+    });
+  }
+
+  #openTls({ host, port, localAddress }: Target): Socket {
+    const socket = connectTls({
+      port,
+      host,
+      ...(localAddress === undefined ? {} : { localAddress }),
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+    });
+    socket.setNoDelay(true);
+    socket.on('data', (data: Buffer) => this.#receive(data, data.length));
+    return socket;
+  }
+
   static connect(port: number, localAddress = '127.0.0.1'): Promise<RawClient> {
+    return RawClient.open({ host: '127.0.0.1', port, localAddress });
+  }
+
+  /** Rejects with an UpgradeRefusedError when the server answers, but not with 101. */
+  static open(target: Target): Promise<RawClient> {
     return new Promise((resolve, reject) => {
-      const client: RawClient = new RawClient(port, localAddress, () => resolve(client), reject);
+      const client: RawClient = new RawClient(target, () => resolve(client), reject);
     });
   }
 
@@ -118,11 +163,11 @@ export class RawClient {
     this.#socket.destroy();
   }
 
-  #receive(length: number): void {
-    let input = shared;
+  #receive(data: Buffer, length: number): void {
+    let input = data;
     let end = length;
     if (this.#rest !== nothing) {
-      input = Buffer.concat([this.#rest, shared.subarray(0, length)]);
+      input = Buffer.concat([this.#rest, data.subarray(0, length)]);
       end = input.length;
       this.#rest = nothing;
     }
@@ -143,7 +188,7 @@ export class RawClient {
       return -1;
     }
     if (!head.startsWith('HTTP/1.1 101')) {
-      this.#failed(new Error(head.split('\r\n', 1)[0]));
+      this.#failed(new UpgradeRefusedError(head));
       this.close();
       return -1;
     }
