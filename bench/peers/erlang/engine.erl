@@ -1,8 +1,8 @@
 %% The engine's work of bench/engine, done by Erlang processes. Orders come as terms on stdin, one a line; each is answered
-%% by a line `Nanoseconds Messages Checksum Bytes`. Times are the VM's monotonic clock; nothing is written while it runs.
+%% by a line `Nanoseconds Messages Checksum Bytes EndNanoseconds`. Times are the VM's monotonic clock, inside the VM.
 %%
-%% Tuning, each chosen because it was the fastest of what was tried: compiled by erlc, run by the JIT; receivers with a
-%% heap large enough not to grow while it measures; no busy waiting, so that an idle VM leaves the cores to the others.
+%% Tuning: compiled by erlc, run by the JIT; receivers have a heap large enough not to grow while it measures, where
+%% there are few of them; everything else as the VM comes.
 -module(engine).
 -export([main/0, init/1, handle_call/3, handle_cast/2]).
 -behaviour(gen_server).
@@ -17,7 +17,10 @@ orders() ->
             %% A process of its own for each order: it starts with a clean heap.
             Self = self(),
             spawn_opt(fun() -> Self ! {answer, order(Order)} end, [{min_heap_size, 1 bsl 18}]),
-            receive {answer, {Ns, Count, Sum, Bytes}} -> io:format("~p ~p ~p ~p~n", [Ns, Count, Sum, Bytes]) end,
+            receive
+                {answer, {Ns, Count, Sum}} -> io:format("~p ~p ~p 0 0~n", [Ns, Count, Sum]);
+                {answer, {Ns, Count, Sum, Bytes, EndNs}} -> io:format("~p ~p ~p ~p ~p~n", [Ns, Count, Sum, Bytes, EndNs])
+            end,
             orders();
         _ -> halt()
     end.
@@ -25,9 +28,11 @@ orders() ->
 order({tell, Actors, Burst, Count}) -> tell(Actors, Burst, Count);
 order({ring, Actors, Count}) -> ring(Actors, Count);
 order({ask, plain, InFlight, Count}) -> ask_plain(InFlight, Count);
-order({ask, call, _, Count}) -> ask_call(Count);
+order({ask, call, 1, Count}) -> ask_call(Count);
 order({depth, Depth, Count}) -> depth(Depth, Count);
-order({cross, Count}) -> cross(Count);
+order({cross, Burst, Count}) -> cross(fun({Pid}) -> bursts({Pid}, 1, Burst, Count, 0) end, fun() -> adder(0) end, Count);
+order({cross_ask, InFlight, Count}) ->
+    cross(fun({Pid}) -> ask_rounds(Pid, InFlight, Count, 0, 0) end, fun() -> answerer(0) end, Count);
 order({wake, Actors}) -> wake(Actors).
 
 %% ---- an actor: adds what it is told, says its sum when asked
@@ -60,10 +65,11 @@ timed(Work) ->
 tell(Actors, Burst, Count) ->
     Pids = start(Actors),
     Tuple = list_to_tuple(Pids),
+    sums(Pids),
     {Ns, _} = timed(fun() -> bursts(Tuple, Actors, Burst, Count, 0) end),
     Sum = sums(Pids),
     stop(Pids),
-    {Ns, Count, Sum, 0}.
+    {Ns, Count, Sum}.
 
 bursts(_, _, _, Count, Count) -> ok;
 bursts(Tuple, Actors, Burst, Count, From) ->
@@ -95,7 +101,7 @@ ring(Actors, Count) ->
     {Ns, _} = timed(fun() -> hd(Pids) ! {pass, Count, Self}, receive finished -> ok end end),
     Sum = sums(Pids),
     stop(Pids),
-    {Ns, Count, Sum, 0}.
+    {Ns, Count, Sum}.
 
 node_of(Next, Driver, Sum) ->
     receive
@@ -111,7 +117,7 @@ ask_plain(InFlight, Count) ->
     Pid = spawn_opt(fun() -> answerer(0) end, heap(1)),
     {Ns, Sum} = timed(fun() -> ask_rounds(Pid, InFlight, Count, 0, 0) end),
     Pid ! stop,
-    {Ns, Count, Sum, 0}.
+    {Ns, Count, Sum}.
 
 ask_rounds(_, _, Count, Count, Sum) -> Sum;
 ask_rounds(Pid, InFlight, Count, From, Sum) ->
@@ -139,7 +145,7 @@ ask_call(Count) ->
     {ok, Pid} = gen_server:start(?MODULE, 0, [{spawn_opt, heap(1)}]),
     {Ns, Sum} = timed(fun() -> calls(Pid, 0, Count, 0) end),
     gen_server:stop(Pid),
-    {Ns, Count, Sum, 0}.
+    {Ns, Count, Sum}.
 
 calls(_, Count, Count, Sum) -> Sum;
 calls(Pid, Number, Count, Sum) -> calls(Pid, Number + 1, Count, Sum + gen_server:call(Pid, {ask, Number band 1023}, 5000)).
@@ -156,7 +162,7 @@ depth(Depth, Count) ->
     {Ns, _} = timed(fun() -> fills(Pid, Depth, Rounds) end),
     Sum = sums(Pids),
     stop(Pids),
-    {Ns, Depth * Rounds, Sum, 0}.
+    {Ns, Depth * Rounds, Sum}.
 
 fills(_, _, 0) -> ok;
 fills(Pid, Depth, Rounds) ->
@@ -166,19 +172,19 @@ fills(Pid, Depth, Rounds) ->
     settle({Pid}, 1),
     fills(Pid, Depth, Rounds - 1).
 
-%% ---- cross: sender and receiver on schedulers of their own, a thousand on the way at most
+%% ---- cross: driver and receiver on schedulers of their own
 
-cross(Count) ->
+cross(Drive, Receiver, Count) ->
     Self = self(),
-    Pid = spawn_opt(fun() -> adder(0) end, [{scheduler, 1}, {min_heap_size, 1 bsl 16}]),
+    Pid = spawn_opt(Receiver, [{scheduler, 1}, {min_heap_size, 1 bsl 16}]),
     spawn_opt(
-        fun() -> Self ! {done, timed(fun() -> bursts({Pid}, 1, 1000, Count, 0) end)} end,
+        fun() -> Self ! {done, timed(fun() -> Drive({Pid}) end)} end,
         [{scheduler, 2}, {min_heap_size, 1 bsl 16}]
     ),
-    Ns = receive {done, {Taken, _}} -> Taken end,
-    Sum = sums([Pid]),
+    {Ns, Result} = receive {done, Taken} -> Taken end,
+    Sum = if is_integer(Result) -> Result; true -> sums([Pid]) end,
     stop([Pid]),
-    {Ns, Count, Sum, 0}.
+    {Ns, Count, Sum}.
 
 %% ---- wake: a process for each key, found through a table of keys, and its first message; then all end
 
@@ -190,9 +196,13 @@ wake(Actors) ->
     Bytes = (erlang:memory(total) - Before) div Actors,
     Pids = [Pid || {_, Pid} <- ets:tab2list(Table)],
     Sum = sums(Pids),
-    stop(Pids),
+    Monitors = [monitor(process, Pid) || Pid <- Pids],
+    {EndNs, _} = timed(fun() ->
+        stop(Pids),
+        [receive {'DOWN', Monitor, _, _, _} -> ok end || Monitor <- Monitors]
+    end),
     ets:delete(Table),
-    {Ns, Actors, Sum, Bytes}.
+    {Ns, Actors, Sum, Bytes, EndNs}.
 
 wake_all(_, Actors, Actors) -> ok;
 wake_all(Table, Number, Actors) ->
