@@ -1,15 +1,15 @@
 import { createWriteStream } from 'node:fs';
 import { loadConfig, type Config } from './config.ts';
+import { openHistoryDatabase } from './history-database.ts';
 import { realChance, realClock } from './core/real-clock.ts';
 import { StartError } from './core/start-error.ts';
 import { ColdEvents } from './store/cold-events.ts';
 import { openPool, Reader, type DatabaseAddress } from './store/database.ts';
-import { embeddedAddress } from './store/embedded-postgres.ts';
 import { ArchiveTools, type Selection } from './store/archive-tools.ts';
 import { openObjectStore } from './store/open-object-store.ts';
 import { ArchiveDictionaries } from './store/segment-store.ts';
 
-/** `kefu history …`: the archive from outside, beside a node that runs or with a PostgreSQL that does. */
+/** `kefu history …`: the archive from outside, beside a node that runs, or with its PostgreSQL started for the command. */
 const usage = `kefu history verify  [--json]
 kefu history stats   [--json]
 kefu history restore --session ID | --customer ID | --segment ID | --all
@@ -41,13 +41,16 @@ interface Output {
 export async function historyCommand(args: readonly string[], out: Output): Promise<number> {
   try {
     const { action, flags, config } = readArguments(args);
-    const database =
-      config.postgres.url === '' ? embeddedAddress(config.dataDir) : { url: config.postgres.url };
-    const tools = await openTools(config, database);
+    const database = await openHistoryDatabase(config);
     try {
-      return await run(action, flags, tools, out);
+      const tools = await openTools(config, database.address);
+      try {
+        return await run(action, flags, tools, out);
+      } finally {
+        await tools.close();
+      }
     } finally {
-      await tools.close();
+      await database.close();
     }
   } catch (error) {
     const { message, cause } = error as Error;

@@ -1,10 +1,11 @@
-import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { customerWithSession, http, login, type Frame } from '../support/client.ts';
-import { startNode, type TestNode } from '../support/node.ts';
+import { postmasterPid, startNode, type TestNode } from '../support/node.ts';
 
 const run = promisify(execFile);
 let node: TestNode;
@@ -28,7 +29,9 @@ async function history(...args: string[]): Promise<{ code: number; out: string; 
 }
 
 async function stats(): Promise<Record<string, number>> {
-  return JSON.parse((await history('stats', '--json')).out) as Record<string, number>;
+  const { out, err } = await history('stats', '--json');
+  if (out === '') throw new Error(err);
+  return JSON.parse(out) as Record<string, number>;
 }
 
 function files(folder: string): string[] {
@@ -44,7 +47,22 @@ t.test('the archive from outside: stats, verify, export and restore, beside a no
   const endMs = performance.now() + 30_000;
   while ((await stats())['cold_sessions'] !== 1)
     if (performance.now() > endMs) throw new Error('nothing was archived');
-  t.match(await stats(), { cold_events: 7, warm_events: 0, segments: 1 });
+  t.match(await stats(), {
+    cold_events: 7,
+    warm_events: 0,
+    warm_oldest: null,
+    warm_closed_sessions: 0,
+    segments: 1,
+    garbage_share: 0,
+  });
+  const open = await customerWithSession(node);
+  const { warm_sessions, warm_oldest, warm_newest, warm_bytes } = await stats();
+  t.match(
+    { warm_sessions, warm_oldest, warm_newest },
+    { warm_sessions: 1, warm_oldest: /^2.*Z$/, warm_newest: /Z$/ },
+  );
+  t.ok(warm_bytes! > 0);
+  open.close();
   const sound = await history('verify');
   t.equal(sound.code, 0, sound.err);
   t.match(sound.out, '1 sessions in 1 segments are sound, 0 problems');
@@ -97,4 +115,25 @@ t.test('what is wrong is said in one line', async (t) => {
   const all = ['src/main.ts', 'history', 'stats', '--data-dir', t.testdir()];
   const gone = await run(process.execPath, all).catch((error: { code: number; stderr: string }) => error);
   t.match(gone, { code: 2, stderr: /no PostgreSQL runs in/ });
+});
+
+t.test('without its node the database is started for the command, and for one at a time', async (t) => {
+  await node.kill();
+  const first = await stats();
+  t.equal(first['cold_sessions'], 1);
+  t.equal(postmasterPid(node.dataDir), undefined, 'and ended with it');
+  // What a server leaves behind that is killed.
+  const socket = join(node.dataDir, 'postgres', '.s.PGSQL.5432');
+  const script = `require('net').createServer().listen(${JSON.stringify(socket)}, () => console.log('there'))`;
+  const killed = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(killed.stdout, 'data');
+  killed.kill('SIGKILL');
+  await once(killed, 'exit');
+  t.ok(existsSync(socket));
+  const both = await Promise.all([history('verify'), history('verify')]);
+  const [done, refused] = both[0].code === 0 ? both : both.toReversed();
+  t.match(done!.out, '1 sessions in 1 segments are sound', done!.err);
+  if (refused!.code !== 0) t.match(refused!.err, /^kefu: .*in use by another kefu \(process \d+\).*\n$/);
+  node = await startNode({ dataDir: node.dataDir, port: node.port });
+  t.equal((await stats())['cold_sessions'], 1);
 });
