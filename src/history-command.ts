@@ -110,7 +110,7 @@ async function openTools(
   });
   await reader.query((it) => it`select 1 from cold limit 1`);
   const dictionaries = new ArchiveDictionaries(reader);
-  const cold = new ColdEvents({ reader, store, dictionaries, clock: realClock, readsMax: 64 });
+  const cold = new ColdEvents({ reader, store, dictionaries, readsMax: 64 });
   const tools = new ArchiveTools({ sql, reader, store, dictionaries, cold });
   return Object.assign(tools, { close: () => sql.end({ timeout: 1 }) });
 }

@@ -36,19 +36,14 @@ export class WorkerArchive {
 
   constructor(options: WorkerArchiveOptions) {
     this.#options = options;
-    const { reader, store, clock, config, metrics } = options;
+    const { reader, store, config, metrics } = options;
     this.#dictionaries = new ArchiveDictionaries(reader);
     this.cold = new ColdEvents({
       reader,
       store,
       dictionaries: this.#dictionaries,
-      clock,
       readsMax: config.archive.reads,
-      observe: (bytes, seconds, ageMs) => {
-        metrics.coldBytes.inc(bytes);
-        metrics.coldSeconds.observe(seconds);
-        metrics.coldAgeSeconds.observe(ageMs / 1000);
-      },
+      observe: (bytes) => metrics.historyBytes.inc({ tier: 'cold' }, bytes),
     });
   }
 
@@ -90,6 +85,12 @@ export class WorkerArchive {
       everyMs: archive.everyMs,
       log,
       failed: (what) => metrics.choresFailed.inc({ what }),
+      tell: (backlog) => {
+        metrics.archiveBacklog.set(backlog?.sessions ?? 0);
+        metrics.archiveOldest.set((backlog?.oldestMs ?? 0) / 1000);
+        metrics.storedBytes.set({ tier: 'warm' }, backlog?.warmBytes ?? 0);
+        metrics.storedBytes.set({ tier: 'cold' }, backlog?.coldBytes ?? 0);
+      },
       archiver: {
         ...shared,
         cold: this.cold,

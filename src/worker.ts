@@ -119,7 +119,8 @@ const archive = new WorkerArchive({
   rights,
   log: told,
 });
-const history = new TieredHistory(reader, config.store.hotBytes, archive.cold);
+const observer = { clock, read: metrics.historyRead };
+const history = new TieredHistory(reader, config.store.hotBytes, archive.cold, observer);
 
 const search = new WorkerSearch({
   config,
@@ -312,7 +313,7 @@ function collect(): Promise<unknown> {
   metrics.mailboxDepth.set(stats.mailboxDepthTotal);
   metrics.mailboxDepthMax.set(stats.mailboxDepthMax);
   metrics.journalQueue.set(journal.queued);
-  metrics.hotBytes.set(history.hotBytes);
+  metrics.storedBytes.set({ tier: 'hot' }, history.hotBytes);
   for (const [tier, count] of Object.entries(history.reads)) metrics.historyReads.set({ tier }, count);
   metrics.linkRefused.set(router.refused);
   metrics.held.set(router.held);

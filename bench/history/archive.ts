@@ -39,7 +39,7 @@ export async function archive(pg: TestPostgres, talk: Talk, plan: Plan, folder: 
       sql,
       store,
       dictionaries,
-      cold: new ColdEvents({ reader, store, dictionaries, clock, readsMax: 64 }),
+      cold: new ColdEvents({ reader, store, dictionaries, readsMax: 64 }),
       pool,
       clock,
       ids: new IdSource(clock, realChance),

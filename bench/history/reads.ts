@@ -42,7 +42,7 @@ export async function reads(
   };
   const historyOn = (objects: ObjectStore, hotBytes: number): TieredHistory => {
     const dictionaries = new ArchiveDictionaries(reader);
-    const tier = new ColdEvents({ reader, store: objects, dictionaries, clock: realClock, readsMax: 64 });
+    const tier = new ColdEvents({ reader, store: objects, dictionaries, readsMax: 64 });
     return new TieredHistory(reader, hotBytes, tier);
   };
   const folderReads = historyOn(store, 2 ** 30);

@@ -68,26 +68,52 @@ export class Metrics {
     'kefu_journal_queue_events',
     'Events waiting for a journal transaction',
   );
-  readonly hotBytes = this.#gauge('kefu_history_hot_bytes', 'Bytes of recent events in memory');
   readonly historyReads = new Gauge({
     name: 'kefu_history_reads',
     help: 'Ranges of history read since the start, by the tier that had them: hot is memory, warm PostgreSQL, cold the archive',
     labelNames: ['tier'],
     registers: [this.registry],
   });
-  readonly coldSeconds = new Histogram({
-    name: 'kefu_history_cold_seconds',
-    help: 'Time of reading one session from the archive',
-    buckets: [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5],
+  readonly historySeconds = new Histogram({
+    name: 'kefu_history_seconds',
+    help: 'Time of reading a range of history, by the tier that had it',
+    labelNames: ['tier'],
+    buckets: [0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1, 5],
     registers: [this.registry],
   });
-  readonly coldBytes = this.#counter('kefu_history_cold_bytes_total', 'Bytes read from the archive');
-  readonly coldAgeSeconds = new Histogram({
-    name: 'kefu_history_cold_age_seconds',
-    help: 'Age of what was read from the archive',
-    buckets: [86_400, 7 * 86_400, 30 * 86_400, 90 * 86_400, 365 * 86_400, 3 * 365 * 86_400],
+  readonly historyBytes = new Counter({
+    name: 'kefu_history_bytes_total',
+    help: 'Bytes read by tier: of hot and warm events’ text, of the cold ones as object storage gave them',
+    labelNames: ['tier'],
     registers: [this.registry],
   });
+  readonly historyAgeSeconds = new Histogram({
+    name: 'kefu_history_age_seconds',
+    help: 'Age of what was read, by tier',
+    labelNames: ['tier'],
+    buckets: [60, 3600, 86_400, 7 * 86_400, 30 * 86_400, 90 * 86_400, 365 * 86_400, 3 * 365 * 86_400],
+    registers: [this.registry],
+  });
+  readonly storedBytes = new Gauge({
+    name: 'kefu_history_stored_bytes',
+    help: 'Bytes that the tiers hold: hot in this node’s memory; warm in PostgreSQL, cold in segments, told by the archive’s owner alone',
+    labelNames: ['tier'],
+    registers: [this.registry],
+  });
+  readonly archiveBacklog = this.#gauge(
+    'kefu_archive_backlog_sessions',
+    'Closed sessions that are due and not in the archive yet, counted up to 10,000; told by the archive’s owner alone',
+  );
+  readonly archiveOldest = this.#gauge(
+    'kefu_archive_oldest_warm_seconds',
+    'Since the closing of the session that is closed longest and not in the archive; told by the archive’s owner alone',
+  );
+  /** What the history tells of a read. */
+  readonly historyRead = (tier: string, bytes: number, ms: number, ageMs: number): void => {
+    this.historySeconds.observe({ tier }, ms / 1000);
+    this.historyAgeSeconds.observe({ tier }, Math.max(0, ageMs) / 1000);
+    if (tier !== 'cold') this.historyBytes.inc({ tier }, bytes);
+  };
   readonly searchIndexed = new Counter({
     name: 'kefu_search_indexed_total',
     help: 'Sessions and events put into the search index; writes that failed and are tried again; times that the list of touched sessions was full',

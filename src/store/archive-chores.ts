@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts';
+import { archiveBacklog, type Backlog } from './archive-backlog.ts';
 import { Archiver, type ArchiverOptions } from './archiver.ts';
 import { Compactor, type CompactorOptions } from './compactor.ts';
 import { ArchiveLost } from './archive-sql.ts';
@@ -18,6 +19,8 @@ export interface ArchiveChoresOptions {
   readonly everyMs: number;
   readonly log: (level: 'info' | 'warn' | 'error', text: string, error?: unknown) => void;
   readonly failed: (what: string) => void;
+  /** What waits, now and then; undefined: another thread knows from here on. */
+  readonly tell: (backlog: Backlog | undefined) => void;
 }
 
 /** Sessions that retention erases, and erasures taken up again, a round. */
@@ -25,6 +28,8 @@ const retiredMax = 10_000;
 const erasuresMax = 100;
 /** What nobody knows is looked for when this thread begins, and then so often. */
 const sweepEveryMs = 24 * 3_600_000;
+/** What waits is told no more often than so. */
+const tellEveryMs = 10_000;
 /** After a failure it is tried again no sooner, and no later. */
 const retryMinMs = 1_000;
 const retryMaxMs = 60_000;
@@ -39,6 +44,7 @@ export class ArchiveChores {
   #compactor: Compactor | undefined;
   #sweep: OrphanSweep | undefined;
   #sweepAtMs = 0;
+  #tellAtMs = 0;
   #cancel: () => void = () => undefined;
   #failures = 0;
 
@@ -54,6 +60,7 @@ export class ArchiveChores {
     this.#compactor = new Compactor(this.#options.compactor, term);
     this.#sweep = new OrphanSweep(this.#options.orphans, term);
     this.#sweepAtMs = 0;
+    this.#tellAtMs = 0;
     this.#failures = 0;
     void this.#run(archiver);
   }
@@ -63,6 +70,7 @@ export class ArchiveChores {
     this.#archiver?.stop();
     this.#compactor?.stop();
     this.#sweep?.stop();
+    if (this.#archiver !== undefined) this.#options.tell(undefined);
     this.#archiver = undefined;
   }
 
@@ -90,6 +98,13 @@ export class ArchiveChores {
         if (!mayArchive || clock.nowMs() < this.#sweepAtMs) return;
         await this.#sweep?.round();
         this.#sweepAtMs = clock.nowMs() + sweepEveryMs;
+      }),
+      await this.#chore('backlog', isOurs, async () => {
+        if (clock.nowMs() < this.#tellAtMs) return;
+        const { archiver: options, tell } = this.#options;
+        const backlog = await archiveBacklog(options.sql, clock.wallMs(), options.afterMs);
+        if (isOurs()) tell(backlog);
+        this.#tellAtMs = clock.nowMs() + tellEveryMs;
       }),
     ];
     if (!isOurs()) return;

@@ -31,7 +31,7 @@ export interface Verified {
   readonly problems: readonly string[];
 }
 
-/** What is in memory is in no database: see `kefu_history_hot_bytes` of /metrics. */
+/** What is in memory is in no database: see `kefu_history_stored_bytes` of /metrics. */
 export interface Stats {
   readonly warm_sessions: number;
   readonly warm_events: number;

@@ -1,5 +1,4 @@
 import { storedEvent } from '../actors/session-events.ts';
-import type { Clock } from '../core/clock.ts';
 import { KefuError } from '../core/errors.ts';
 import type { EventOut } from '../protocol/session-view.ts';
 import type { Reader } from './database.ts';
@@ -16,10 +15,10 @@ export interface ColdEventsOptions {
   readonly reader: Reader;
   readonly store: ObjectStore;
   readonly dictionaries: ArchiveDictionaries;
-  readonly clock: Clock;
   /** Sessions read at once by this thread; more are `busy`. */
   readonly readsMax: number;
-  readonly observe?: (bytes: number, seconds: number, ageMs: number) => void;
+  /** Bytes that were read from the store. */
+  readonly observe?: (bytes: number) => void;
 }
 
 /**
@@ -69,11 +68,10 @@ export class ColdEvents {
   }
 
   async #readAt(place: ColdPlace): Promise<readonly EventOut[]> {
-    const { store, dictionaries, clock, observe } = this.#options;
-    const startMs = clock.nowMs();
+    const { store, dictionaries, observe } = this.#options;
     const texts = await readSession(store, dictionaries, place.object, place);
     const events = texts.map((json, index) => storedEvent(index + 1, json));
-    observe?.(place.length, (clock.nowMs() - startMs) / 1000, clock.wallMs() - events.at(-1)!.at);
+    observe?.(place.length);
     return events;
   }
 

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { History } from '../actors/ports.ts';
 import { storedEvent } from '../actors/session-events.ts';
 import type { EventOut } from '../protocol/session-view.ts';
+import type { Clock } from '../core/clock.ts';
 import { KefuError } from '../core/errors.ts';
 import type { Reader } from './database.ts';
 
@@ -14,6 +15,15 @@ interface Tail {
 /** The archive: all of a session's events that are in it, from 1 on; undefined when none are. */
 export interface ColdTier {
   events(session: string): Promise<readonly EventOut[] | undefined>;
+}
+
+export type Tier = 'hot' | 'warm' | 'cold';
+
+/** Told of each range that was read. */
+export interface HistoryObserver {
+  readonly clock: Clock;
+  /** Bytes of the events’ text; the age is that of the first of them. */
+  readonly read: (tier: Tier, bytes: number, ms: number, ageMs: number) => void;
 }
 
 /** Events kept of one session; a busy one must not push out all others. */
@@ -32,10 +42,12 @@ export class TieredHistory implements History {
   readonly #cold: ColdTier | undefined;
   /** Reads by the tier that answered. */
   readonly reads = { hot: 0, warm: 0, cold: 0 };
+  readonly #observer: HistoryObserver | undefined;
 
-  constructor(reader: Reader, hotBytes: number, cold?: ColdTier) {
+  constructor(reader: Reader, hotBytes: number, cold?: ColdTier, observer?: HistoryObserver) {
     this.#reader = reader;
     this.#cold = cold;
+    this.#observer = observer;
     this.#hot = new LRUCache({ maxSize: Math.max(1, hotBytes), sizeCalculation: (tail) => tail.bytes });
   }
 
@@ -71,29 +83,36 @@ export class TieredHistory implements History {
     limit: number,
   ): readonly EventOut[] | Promise<readonly EventOut[]> {
     const last = Math.min(upTo, after + limit);
+    const startMs = this.#observer?.clock.nowMs() ?? 0;
     const hot = this.#hot.get(session)?.events;
     const first = hot?.[0];
     if (hot !== undefined && first !== undefined && first.seq <= after + 1 && hot.at(-1)!.seq >= last) {
-      this.reads.hot += 1;
-      return hot.slice(after + 1 - first.seq, last + 1 - first.seq);
+      return this.#observed('hot', hot.slice(after + 1 - first.seq, last + 1 - first.seq), startMs);
     }
-    return this.#read(session, after, last);
+    return this.#read(session, after, last, startMs);
   }
 
-  async #read(session: string, after: number, last: number): Promise<readonly EventOut[]> {
+  #observed(tier: Tier, events: readonly EventOut[], startMs: number): readonly EventOut[] {
+    this.reads[tier] += 1;
+    const [first] = events;
+    if (this.#observer === undefined || first === undefined) return events;
+    const { clock, read } = this.#observer;
+    let bytes = 0;
+    for (const { json } of events) bytes += json.length;
+    read(tier, bytes, clock.nowMs() - startMs, clock.wallMs() - first.at);
+    return events;
+  }
+
+  async #read(session: string, after: number, last: number, startMs: number): Promise<readonly EventOut[]> {
     const rows = await this.#reader.query(
       (sql) => sql<{ seq: number; data: string }[]>`
         select seq, data::text as data from events
         where session = ${session}::uuid and seq > ${after} and seq <= ${last} order by seq`,
     );
     const warm = rows.map((row) => storedEvent(row.seq, row.data));
-    if (warm.length >= last - after || this.#cold === undefined) {
-      this.reads.warm += 1;
-      return warm;
-    }
+    if (warm.length >= last - after || this.#cold === undefined) return this.#observed('warm', warm, startMs);
     // What is missing was moved: all of a session's first events together, in the transaction that took them from here.
     const cold = await this.#cold.events(session);
-    this.reads.cold += 1;
     const upTo = warm[0]?.seq ?? last + 1;
     const found = (cold ?? []).filter(({ seq }) => seq > after && seq < upTo).concat(warm);
     if (found.length < last - after)
@@ -102,7 +121,7 @@ export class TieredHistory implements History {
         `events ${after + 1} to ${last} of session ${session} are not complete`,
       );
     if (cold !== undefined && this.#hot.peek(session) === undefined) this.#keep(session, [...cold]);
-    return found;
+    return this.#observed('cold', found, startMs);
   }
 
   async messageIds(

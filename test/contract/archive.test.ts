@@ -70,6 +70,11 @@ t.test('a closed session moves to the archive, and nobody who reads it can tell'
   t.same(rated.slice(0, -1), cold);
   t.match(rated.at(-1), { seq: 33, type: 'rated' });
   t.ok((await metric('kefu_history_reads{tier="cold"}')) > 0, 'it was read from the archive');
+  for (const name of ['reads', 'bytes_total', 'seconds_count', 'age_seconds_count'])
+    for (const tier of ['hot', 'cold'])
+      t.ok((await metric(`kefu_history_${name}{tier="${tier}"}`)) > 0, `${name} of ${tier}`);
+  await until('the tiers’ sizes', async () => (await metric('kefu_history_stored_bytes{tier="cold"}')) > 0);
+  t.ok((await metric('kefu_history_stored_bytes{tier="warm"}')) > 0);
   const reopened = await http(node, 'POST', '/v1/sessions', { token, body: {} });
   t.equal(reopened.status, 201);
   t.equal(reopened.body.previous, session, 'the next session links to the old one');

@@ -37,7 +37,7 @@ async function work(job: Job): Promise<void> {
     observer,
   });
   const dictionaries = new ArchiveDictionaries(reader);
-  const cold = new ColdEvents({ reader, store, dictionaries, clock: realClock, readsMax: 64 });
+  const cold = new ColdEvents({ reader, store, dictionaries, readsMax: 64 });
   const ids = new IdSource(realClock, realChance);
   const pool = new SegmentPool(1);
   let seen = 0;

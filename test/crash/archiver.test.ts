@@ -83,7 +83,7 @@ for (const kind of ['a folder', 'S3'] as const)
 
       for (let round = 0; round < rounds; round += 1) {
         await shop.add(60);
-        await shop.doom(20);
+        await shop.doom(60);
         const { child, begun, ended } = await shop.start(['erase', 'archive', 'compact', 'sweep']);
         await begun;
         const afterMs = 250 * chance.next();

@@ -48,7 +48,7 @@ t.test(
     const reader = new Reader(pg.sql, realClock, 30_000);
     const store = await openFileStore({ directory: t.testdir(), wallMs: () => Date.now() });
     const dictionaries = new ArchiveDictionaries(reader);
-    const cold = new ColdEvents({ reader, store, dictionaries, clock: realClock, readsMax: 64 });
+    const cold = new ColdEvents({ reader, store, dictionaries, readsMax: 64 });
     const [row] = await pg.sql<{ epoch: number }[]>`select epoch from shards where id = 9`;
     const shared = { sql: pg.sql, store, dictionaries, cold, pool, clock: realClock, ids };
     const archiver = new Archiver(

@@ -86,7 +86,6 @@ class Shop {
       reader,
       store: this.store,
       dictionaries: this.#dictionaries,
-      clock: realClock,
       readsMax: 64,
     });
   }
