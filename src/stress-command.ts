@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { StartError } from './core/start-error.ts';
 import { readOptions, usage, type Options } from './stress/options.ts';
+import { reportPage } from './stress/report.ts';
 import { startOwnNode, type OwnNode } from './stress/own-node.ts';
 import { runLoad } from './stress/run.ts';
 import { summary } from './stress/summary.ts';
@@ -57,6 +58,8 @@ export async function stressCommand(args: readonly string[], out: Output): Promi
     });
     view.end();
     if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(result, undefined, 2)}\n`);
+    if (options.report !== undefined)
+      writeFileSync(options.report, reportPage(result, words, options.language));
     out.print(summary(result, words));
     return result.exitCode;
   } catch (error) {

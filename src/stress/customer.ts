@@ -60,16 +60,16 @@ export class Customer implements LineEnd {
       if (this.#world.isOver || this.#isDone) return;
       tally.time('lag', nowMs() - dueMs);
       if (planned === undefined) return this.leave();
-      this.#say(planned.text, dueMs);
+      this.#say(planned.text, dueMs, planned.drop === 'unanswered');
       if (planned.drop !== undefined)
         after(planned.drop === 'quiet' ? quietMs : 0, () => this.#drop(planned.awayMs));
       this.#next(turn + 1);
     });
   }
 
-  #say(text: string, dueMs: number): void {
+  #say(text: string, dueMs: number, isLost: boolean): void {
     if (this.session === undefined) this.#early.push({ text, dueMs });
-    else this.outbox.say(this.session, this.#check!, text, dueMs);
+    else this.outbox.say(this.session, this.#check!, text, dueMs, isLost);
   }
 
   #drop(awayMs: number): void {
@@ -208,6 +208,8 @@ export class Customer implements LineEnd {
   #error(frame: Frame): void {
     const { tally, after } = this.#world;
     if (this.outbox.refused(frame)) return;
+    // Closed before: the answer to the first try was lost with its connection.
+    if (frame.ref === 'close' && frame.code === 'invalid_transition') return void this.#closed();
     const isRetryable =
       frame.code === 'rate_limited' || frame.code === 'busy' || frame.code === 'unavailable';
     if (!isRetryable) return tally.error(`${frame.ref ?? 'connection'}: ${frame.code}`);
@@ -224,7 +226,8 @@ export class Customer implements LineEnd {
   async #closed(): Promise<void> {
     if (this.#isDone) return;
     const { tally } = this.#world;
-    tally.counts.closed += 1;
+    // Those that are closed in the end, to leave nothing open, are not what was asked for.
+    if (!this.#world.isOver) tally.counts.closed += 1;
     if (this.outbox.size > 0) tally.error('closed with messages unacked');
     this.end();
     if (this.#plan.score === undefined || this.#world.isOver) return;

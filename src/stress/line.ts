@@ -138,7 +138,7 @@ export class Line {
       this.#client = client;
       this.#heardMs = this.#world.nowMs();
       client.onFrame = (input, start, end) => {
-        if (this.#client === client) this.#receive(JSON.parse(input.toString('utf8', start, end)));
+        if (this.#client === client) this.#take(input.toString('utf8', start, end));
       };
       client.onClose = () => {
         if (this.#client === client) this.#lose();
@@ -173,6 +173,15 @@ export class Line {
     const backoffMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** this.#attempts);
     this.#attempts = Math.min(this.#attempts + 1, 10);
     this.#connectAfter((waitMs ?? backoffMs) * (0.75 + 0.5 * this.#world.chance.next()));
+  }
+
+  /** What is no frame of the contract is the server's error, and must not end the test that is to find it. */
+  #take(text: string): void {
+    try {
+      this.#receive(JSON.parse(text));
+    } catch (error) {
+      this.#world.tally.error(`a frame that can’t be: ${(error as Error).message}`);
+    }
   }
 
   #receive(frame: Frame): void {

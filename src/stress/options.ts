@@ -84,8 +84,8 @@ export function readOptions(args: readonly string[], env: Env, randomSeed: numbe
     customers,
     agents,
     rate,
-    durationMs: durationOf('--duration', values.duration, 60_000, 1000),
-    warmupMs: durationOf('--warmup', values.warmup, fillMs, 500),
+    durationMs: durationOf('--duration', values.duration, 60_000, 3000),
+    warmupMs: durationOf('--warmup', values.warmup, fillMs, 1000),
     profile: oneOf('--profile', values.profile ?? 'steady', profiles),
     processes: numberOf('--processes', values.processes, usual, 1, 30),
     seed: numberOf('--seed', values.seed, randomSeed, 0, 2 ** 32),
@@ -132,7 +132,7 @@ function durationOf(flag: string, text: string | undefined, otherwiseMs: number,
     throw new StartError(
       `${flag}: ${JSON.stringify(text)} is no time like 60s or 5m, from ${minMs}ms to 24h`,
     );
-  return ms;
+  return Math.ceil(ms / 1000) * 1000;
 }
 
 const dayMs = 86_400_000;

@@ -31,12 +31,13 @@ export class Outbox {
     return this.#pending.size;
   }
 
-  say(session: string, check: SessionCheck, text: string, dueMs: number): void {
+  /** `isLost`: its sender is going to be cut off by plan before it may have left, so that how long it takes tells nothing. */
+  say(session: string, check: SessionCheck, text: string, dueMs: number, isLost = false): void {
     const { tally, nowMs } = this.#world;
     // Nobody talks while away by plan: it is due when the connection is.
     const isAway = this.#line.isExcused;
     const due = isAway ? Math.max(dueMs, this.#line.dueMs) : dueMs;
-    const id = messageId(this.#world, due);
+    const id = messageId(this.#world, isLost ? undefined : due);
     check.say(id, text);
     const pending = { session, check, text, dueMs: due, sentMs: nowMs() };
     this.#pending.set(id, pending);

@@ -156,7 +156,7 @@ interface Ran {
 async function resultOf(run: RunOptions, ran: Ran): Promise<Result> {
   const { collector, generators, shape, ranMs } = ran;
   const { options, nodes } = run;
-  const { admin: _secret, thresholds, ...shown } = options;
+  const { thresholds } = options;
   const whole = collector.whole(Math.max(0, ranMs - shape.warmupMs) / 1000);
   const memory: Memory = {
     beforeBytes: ran.memory.before,
@@ -181,9 +181,17 @@ async function resultOf(run: RunOptions, ran: Ran): Promise<Result> {
     startedAt: new Date(ran.startedWallMs).toISOString(),
     isCutShort: ranMs < shape.warmupMs + shape.durationMs,
     options: {
-      ...Object.fromEntries(Object.entries(shown).map(([name, value]) => [name, value ?? null])),
+      url: options.urls ?? null,
+      profile: options.profile,
+      customers: options.customers,
+      agents: options.agents,
+      rate: options.rate,
+      durationMs: options.durationMs,
+      warmupMs: options.warmupMs,
+      processes: options.processes,
+      seed: options.seed,
       thresholds: thresholds.map(({ text }) => text).join(', '),
-      thinkMs: Math.round(shape.lengthMs === 0 ? 0 : paceOf(options.customers, options.rate).thinkMs),
+      thinkMs: Math.round(paceOf(options.customers, options.rate).thinkMs),
     },
     machine: {
       cpu: cpus()[0]?.model ?? '?',

@@ -36,7 +36,8 @@ export const surgeTimes = 10;
 const surgeRampMs = 60_000;
 
 export function phasesOf({ profile, warmupMs, durationMs }: Shape): Phase[] {
-  const at = (share: number): number => warmupMs + durationMs * share;
+  // Whole seconds, as the figures come.
+  const at = (share: number): number => warmupMs + Math.round((durationMs * share) / 1000) * 1000;
   const cuts: Record<Profile, readonly (readonly [Phase['name'], number, number])[]> = {
     steady: [['whole', 0, 1]],
     surge: [

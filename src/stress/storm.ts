@@ -10,7 +10,7 @@ const width = 64;
 /** Held open without a word, until the server closes them. */
 const heldMax = 8000;
 /** Few, as an attacker has: so the limits of an address are met. */
-const addresses = 50;
+const addresses = 10;
 
 /** Opens connections as fast as it can, and says nothing: `storm`. In a process of its own, lest it delays those who talk. */
 export class Storm {

@@ -39,7 +39,7 @@ function lineView(screen: Screen, words: Words): View {
 
 function lineOf(live: Live, words: Words): string {
   const { point } = live;
-  const at = `${(live.atMs / 1000).toFixed(0)} s ${words.stages[live.stage]}`;
+  const at = `${Math.max(0, live.atMs / 1000).toFixed(0)} s  ${words.stages[live.stage]}`;
   if (point === undefined) return at;
   return [
     at,
@@ -75,7 +75,7 @@ const green = (text: string): string => `\u001b[32m${text}\u001b[0m`;
 
 function picture(live: Live, options: Options, words: Words, columns: number): string[] {
   const { point, series } = live;
-  const share = Math.min(1, live.atMs / live.endMs);
+  const share = Math.max(0, Math.min(1, live.atMs / live.endMs));
   const barWidth = Math.min(40, columns - 30);
   const full = Math.round(share * barWidth);
   const labelWidth = Math.max(
@@ -88,7 +88,7 @@ function picture(live: Live, options: Options, words: Words, columns: number): s
   const wide = 44;
   return [
     `${bold(words.title)}  ${words.profiles[options.profile]}`,
-    `${green('█'.repeat(full))}${dim('░'.repeat(barWidth - full))}  ${(live.atMs / 1000).toFixed(0)} / ${(live.endMs / 1000).toFixed(0)} s  ${words.stages[live.stage]}`,
+    `${green('█'.repeat(full))}${dim('░'.repeat(barWidth - full))}  ${Math.max(0, live.atMs / 1000).toFixed(0)} / ${(live.endMs / 1000).toFixed(0)} s  ${words.stages[live.stage]}`,
     '',
     row(
       words.acked,

@@ -66,16 +66,16 @@ export class Sample implements Ledger {
 
 /**
  * A message's id tells when it was due, in microseconds of the common clock, so that whoever gets it, in whatever
- * process, knows how long it took.
+ * process, knows how long it took; without a time it is not to be measured.
  */
-export function messageId(world: World, dueMs: number): string {
+export function messageId(world: World, dueMs: number | undefined): string {
   world.numbers += 1;
-  const due = Math.round(dueMs * 1000).toString(36);
+  const due = dueMs === undefined ? '-' : Math.round(dueMs * 1000).toString(36);
   return `${world.run}.${due}.${world.index.toString(36)}.${world.numbers.toString(36)}`;
 }
 
-export function dueOf(run: string, id: string): number | undefined {
-  if (!id.startsWith(`${run}.`)) return undefined;
+export function dueOf(run: string, id: unknown): number | undefined {
+  if (typeof id !== 'string' || !id.startsWith(`${run}.`)) return undefined;
   const us = Number.parseInt(id.slice(run.length + 1), 36);
   return Number.isNaN(us) ? undefined : us / 1000;
 }
