@@ -6,7 +6,7 @@ import { hash32 } from '../core/ids.ts';
  * which also makes entries of messages that were never committed harmless.
  */
 export class MessageIds {
-  #table = new Uint32Array(0);
+  #table = empty;
   #size = 0;
 
   get size(): number {
@@ -49,6 +49,9 @@ export class MessageIds {
     }
   }
 }
+
+/** Of all sessions in which nothing was said yet. */
+const empty = new Uint32Array(0);
 
 function idHash(sender: string, id: string): number {
   return hash32(id, hash32(sender));

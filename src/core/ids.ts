@@ -1,6 +1,7 @@
 import type { Chance, Clock } from './clock.ts';
 
-const hex: string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+const hexCodes = Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0));
+const dash = '-'.charCodeAt(0);
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** Whether `value` is an id as the protocol writes it: a UUID in lower-case text. */
@@ -13,6 +14,7 @@ export class IdSource {
   readonly #clock: Clock;
   readonly #chance: Chance;
   readonly #bytes = new Uint8Array(16);
+  readonly #codes = new Array<number>(36).fill(0);
   #lastMs = 0;
   #sequence = 0;
 
@@ -41,12 +43,16 @@ export class IdSource {
     bytes[6] = 0x70 | (this.#sequence >>> 8);
     bytes[7] = this.#sequence & 0xff;
     bytes[8] = 0x80 | (bytes[8]! & 0x3f);
-    let text = '';
+    const codes = this.#codes;
+    let at = 0;
     for (let index = 0; index < 16; index += 1) {
-      if (index === 4 || index === 6 || index === 8 || index === 10) text += '-';
-      text += hex[bytes[index]!];
+      if (index === 4 || index === 6 || index === 8 || index === 10) codes[at++] = dash;
+      const byte = bytes[index]!;
+      codes[at++] = hexCodes[byte >>> 4]!;
+      codes[at++] = hexCodes[byte & 15]!;
     }
-    return text;
+    // One flat string: put together from pieces it would be kept as a tree of them, 400 bytes for each id.
+    return String.fromCharCode.apply(null, codes);
   }
 }
 

@@ -58,19 +58,20 @@ export const closeCodes = {
 const heldMax = 64;
 
 /** One WebSocket: its greeting, its requests and its end. What it follows is `follower.ts`. */
-export class Connection {
+export class Connection implements FollowerPort {
   readonly number: number;
   readonly #host: ConnectionHost;
   readonly #socket: Socket;
-  readonly #codec: Codec;
+  readonly codec: Codec;
   #who: Actor | undefined;
   /** Whose actor knows this connection, or may come to know it: what asked it to may still be on its way. */
   #agent: string | undefined;
   #stage: 'new' | 'greeting' | 'ready' | 'closed' = 'new';
   #held: ClientFrame[] | undefined;
   readonly follower: Follower;
-  #says: TokenBucket;
-  #asks: TokenBucket;
+  /** Made when they are needed: most connections say nothing for long. */
+  #says: TokenBucket | undefined;
+  #asks: TokenBucket | undefined;
   #reconnectDue = false;
   expiresAtMs = Number.POSITIVE_INFINITY;
   /** On the monotonic clock. */
@@ -81,52 +82,24 @@ export class Connection {
     this.number = number;
     this.#host = host;
     this.#socket = socket;
-    this.#codec = codec;
+    this.codec = codec;
     this.heardAtMs = nowMs;
     this.sinceMs = nowMs;
-    this.#says = new TokenBucket(host.limits.messagesPerSecond);
-    this.#asks = new TokenBucket(host.limits.messagesPerSecond);
-    this.follower = new Follower(this.#followerPort(), host.limits.outputBytes);
-  }
-
-  #followerPort(): FollowerPort {
-    const peer = this.#peer;
-    return {
-      codec: this.#codec,
-      who: () => this.#who!,
-      isGone: () => this.#gone(),
-      send: (frame) => this.#send(frame),
-      write: (data) => this.#write(data),
-      cork: (work) => this.#socket.cork(work),
-      buffered: () => this.#socket.buffered(),
-      error: (ref, why) => this.#error(ref, why),
-      subscribe: (session, after) => this.#tell(session, { type: 'subscribe', peer, who: this.#who!, after }),
-      replay: (session, after) => this.#tell(session, { type: 'replay', peer, after }),
-      unsubscribe: (session) => void this.#tell(session, { type: 'unsubscribe', peer }),
-      count: (what) => this.#host.count(what),
-    };
+    this.follower = new Follower(this, host.limits.outputBytes);
   }
 
   get isReady(): boolean {
     return this.#stage === 'ready';
   }
 
-  get who(): Actor | undefined {
-    return this.#who;
-  }
-
-  get codecName(): string {
-    return this.#codec.name;
-  }
-
   // ---- from the client
 
   receive(message: ArrayBuffer, isBinary: boolean, nowMs: number): void {
     this.heardAtMs = nowMs;
-    if (message.byteLength > this.#host.limits.frameBytes) return this.#error(undefined, tooLarge);
+    if (message.byteLength > this.#host.limits.frameBytes) return this.error(undefined, tooLarge);
     let value: object;
     try {
-      value = this.#codec.decode(message, isBinary);
+      value = this.codec.decode(message, isBinary);
     } catch (error) {
       return this.end(toRefusal(error), closeCodes.badFrame);
     }
@@ -134,10 +107,10 @@ export class Connection {
     if (frame.t === 'refused') {
       if (frame.refusal.code === 'bad_frame') return this.end(frame.refusal, closeCodes.badFrame);
       if (this.#stage === 'new') return this.end(firstMustBeHello, closeCodes.badFrame);
-      return this.#error(frame.ref, frame.refusal);
+      return this.error(frame.ref, frame.refusal);
     }
     if (this.#stage === 'ready') return this.#handle(frame, nowMs);
-    if (frame.t === 'ping') return this.#send({ t: 'pong' });
+    if (frame.t === 'ping') return this.send({ t: 'pong' });
     if (this.#stage === 'new') {
       if (frame.t !== 'hello') return this.end(firstMustBeHello, closeCodes.badFrame);
       this.#stage = 'greeting';
@@ -145,19 +118,20 @@ export class Connection {
       return;
     }
     this.#held ??= [];
-    if (this.#held.length >= heldMax) return this.#error(frame.ref, tooEarly);
+    if (this.#held.length >= heldMax) return this.error(frame.ref, tooEarly);
     this.#held.push(frame);
   }
 
   #handle(frame: ClientFrame, nowMs: number): void {
     if (frame.t === 'say') return this.#say(frame, nowMs);
-    if (frame.t === 'ping') return this.#send({ t: 'pong' });
+    if (frame.t === 'ping') return this.send({ t: 'pong' });
+    this.#asks ??= new TokenBucket(this.#host.limits.messagesPerSecond);
     const retryAfterMs = this.#asks.take(nowMs);
     const quiet = frame.t === 'typing' || frame.t === 'read';
     if (retryAfterMs > 0) {
       this.#host.count('rejected', 'rate_limited');
       if (!quiet)
-        this.#error(frame.ref, refusal('rate_limited', 'too many requests on this connection', retryAfterMs));
+        this.error(frame.ref, refusal('rate_limited', 'too many requests on this connection', retryAfterMs));
       return;
     }
     switch (frame.t) {
@@ -166,7 +140,7 @@ export class Connection {
       case 'read':
         return void this.#tell(frame.session, { type: 'read', peer: this.#peer, seq: frame.seq });
       case 'hello':
-        return this.#error(frame.ref, refusal('bad_request', 'hello was said already'));
+        return this.error(frame.ref, refusal('bad_request', 'hello was said already'));
       case 'open':
         return void this.#open(frame);
       case 'close':
@@ -205,24 +179,25 @@ export class Connection {
   /** Answers a request when its work is done; an unknown outcome is not answered, as the contract says. */
   #answer<T>(ref: Ref | undefined, work: Promise<T>, frame: (value: T) => object): void {
     work.then(
-      (value) => this.#send(frame(value)),
+      (value) => this.send(frame(value)),
       (error: unknown) => {
-        if (!isOutcomeUnknown(error)) this.#error(ref, toRefusal(error));
+        if (!isOutcomeUnknown(error)) this.error(ref, toRefusal(error));
       },
     );
   }
 
   #say(frame: SayFrame, nowMs: number): void {
+    this.#says ??= new TokenBucket(this.#host.limits.messagesPerSecond);
     const retryAfterMs = this.#says.take(nowMs);
     if (retryAfterMs > 0) {
-      return this.#error(
+      return this.error(
         frame.ref,
         refusal('rate_limited', 'too many messages on this connection', retryAfterMs),
       );
     }
     const sub = this.follower.get(frame.session);
     if (sub === undefined || sub.released !== undefined) return this.#sayElsewhere(frame);
-    if (sub.saidCount >= this.#host.limits.inFlight) return this.#error(frame.ref, tooManyUnanswered);
+    if (sub.saidCount >= this.#host.limits.inFlight) return this.error(frame.ref, tooManyUnanswered);
     this.#host.count('said');
     sub.said(frame.id, frame.ref);
     const taken = this.#tell(frame.session, {
@@ -253,14 +228,14 @@ export class Connection {
     const { ref } = frame;
     try {
       const { session } = await this.#host.requests.open(this.#who!, frame);
-      if (this.follower.get(session.id) !== undefined) return this.#send({ t: 'opened', ref, session });
+      if (this.follower.get(session.id) !== undefined) return this.send({ t: 'opened', ref, session });
       const snapshot = await this.follower.follow(session.id, 'opened', 0);
-      this.#socket.cork(() => {
-        this.#send({ t: 'opened', ref, session: snapshot?.view ?? session });
+      this.cork(() => {
+        this.send({ t: 'opened', ref, session: snapshot?.view ?? session });
         this.follower.begin(session.id, snapshot);
       });
     } catch (error) {
-      if (!isOutcomeUnknown(error)) this.#error(ref, toRefusal(error));
+      if (!isOutcomeUnknown(error)) this.error(ref, toRefusal(error));
     }
   }
 
@@ -271,10 +246,10 @@ export class Connection {
       const token = await this.#host.verify(frame.token);
       if (token === undefined) return this.end(badToken, closeCodes.unauthorized);
       const greeting = await this.#greet(token, frame.resume ?? {});
-      if (this.#gone()) return this.#leave();
+      if (this.isGone()) return this.#leave();
       const { me, snapshots } = greeting;
       this.#stage = 'ready';
-      this.#socket.cork(() => {
+      this.cork(() => {
         const reads = Object.fromEntries(
           snapshots
             .filter(([, snapshot]) => Object.keys(snapshot.marks).length > 0)
@@ -282,7 +257,7 @@ export class Connection {
         );
         const sessions = snapshots.map(([, snapshot]) => snapshot.view);
         const heartbeat_ms = this.#host.limits.heartbeatMs;
-        this.#send({
+        this.send({
           t: 'ready',
           ref: frame.ref,
           me,
@@ -299,11 +274,11 @@ export class Connection {
       this.#catchUpWithAgent();
     } catch (error) {
       this.#leave();
-      if (this.#gone()) return;
+      if (this.isGone()) return;
       // Not greeted, but not lost: the client may say hello again.
       this.#stage = 'new';
       this.#held = undefined;
-      this.#error(frame.ref, toRefusal(error));
+      this.error(frame.ref, toRefusal(error));
     }
   }
 
@@ -315,7 +290,7 @@ export class Connection {
     const { who, me, sessions } = await this.#host.requests.greet(token.identity, this.#peer);
     this.#who = who;
     this.expiresAtMs = token.expiresAtMs;
-    if (this.#gone()) return { me, snapshots: [] };
+    if (this.isGone()) return { me, snapshots: [] };
     const ids = new Set([...sessions, ...Object.keys(resume)]);
     const snapshots = await Promise.all(
       [...ids].map(async (id): Promise<[string, Snapshot] | undefined> => {
@@ -381,7 +356,7 @@ export class Connection {
       if (frame.t === 'queue') sub.early = frame;
       return;
     }
-    if (this.#stage === 'ready' && !this.follower.isBehind) this.#send(frame);
+    if (this.#stage === 'ready' && !this.follower.isBehind) this.send(frame);
   }
 
   /** Once a second or so: tries again what could not be had. */
@@ -397,36 +372,70 @@ export class Connection {
     this.#reconnectAgent(this.#who!);
   }
 
-  // ---- output
+  // ---- what following needs
 
-  #error(ref: Ref | undefined, why: Refusal): void {
-    this.#host.count('rejected', why.code);
-    const { code, message, retryAfterMs } = why;
-    this.#send({ t: 'error', ref, code, message, retry_after_ms: retryAfterMs });
+  who(): Actor {
+    return this.#who!;
   }
 
-  #send(frame: object): void {
+  isGone(): boolean {
+    return this.#stage === 'closed';
+  }
+
+  subscribe(session: string, after: number | 'tail' | 'head'): boolean {
+    return this.#tell(session, { type: 'subscribe', peer: this.#peer, who: this.#who!, after });
+  }
+
+  replay(session: string, after: number): boolean {
+    return this.#tell(session, { type: 'replay', peer: this.#peer, after });
+  }
+
+  unsubscribe(session: string): void {
+    this.#tell(session, { type: 'unsubscribe', peer: this.#peer });
+  }
+
+  count(what: 'delivered' | 'behind'): void {
+    this.#host.count(what);
+  }
+
+  cork(work: () => void): void {
+    this.#socket.cork(work);
+  }
+
+  buffered(): number {
+    return this.#socket.buffered();
+  }
+
+  // ---- output
+
+  error(ref: Ref | undefined, why: Refusal): void {
+    this.#host.count('rejected', why.code);
+    const { code, message, retryAfterMs } = why;
+    this.send({ t: 'error', ref, code, message, retry_after_ms: retryAfterMs });
+  }
+
+  send(frame: object): void {
     if (this.#stage === 'closed') return;
-    this.#write(this.#codec.encode(frame));
+    this.write(this.codec.encode(frame));
     // A peer that asks and asks but does not read: it has had its share of memory.
     if (this.#socket.buffered() > 4 * this.#host.limits.outputBytes)
       this.#cut(closeCodes.slow, 'reads too slowly');
   }
 
-  #write(data: string | Uint8Array): void {
-    if (this.#stage !== 'closed') this.#socket.send(data, this.#codec.binary);
+  write(data: string | Uint8Array): void {
+    if (this.#stage !== 'closed') this.#socket.send(data, this.codec.binary);
   }
 
   // ---- the end
 
   /** Says why, and closes. */
   end(why: Refusal, code: number): void {
-    this.#error(undefined, why);
+    this.error(undefined, why);
     this.#cut(code, why.code);
   }
 
   goaway(reason: string, reconnectMs: number): void {
-    this.#send({ t: 'goaway', reason, reconnect_ms: reconnectMs });
+    this.send({ t: 'goaway', reason, reconnect_ms: reconnectMs });
     this.#cut(closeCodes.goaway, reason);
   }
 
@@ -444,10 +453,6 @@ export class Connection {
   #leave(): void {
     this.follower.dropAll();
     if (this.#agent !== undefined) this.#host.requests.leave(this.#agent, this.#peer);
-  }
-
-  #gone(): boolean {
-    return this.#stage === 'closed';
   }
 
   get #peer(): { thread: ThreadId; conn: number } {

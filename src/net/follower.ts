@@ -6,22 +6,24 @@ import { EventFrames, visibleEvent } from './event-frames.ts';
 import type { Ref } from './frames-in.ts';
 import { Subscription, type Snapshot } from './subscription.ts';
 
-/** What following needs of its connection. */
+/** What following needs of its connection: methods of it, since a closure for each would cost every connection a kilobyte. */
 export interface FollowerPort {
   readonly codec: Codec;
-  readonly who: () => Actor;
-  readonly isGone: () => boolean;
-  readonly send: (frame: object) => void;
-  readonly write: (data: string | Uint8Array) => void;
-  readonly cork: (work: () => void) => void;
+  /** Asked for only when events are sent: known by then. */
+  who(): Actor;
+  isGone(): boolean;
+  send(frame: object): void;
+  write(data: string | Uint8Array): void;
+  /** All that `work` sends leaves in one system call. */
+  cork(work: () => void): void;
   /** Bytes that the peer has not taken yet. */
-  readonly buffered: () => number;
-  readonly error: (ref: Ref | undefined, why: Refusal) => void;
+  buffered(): number;
+  error(ref: Ref | undefined, why: Refusal): void;
   /** To a session, about this connection; false when it was not taken. */
-  readonly subscribe: (session: string, after: number | 'tail' | 'head') => boolean;
-  readonly replay: (session: string, after: number) => boolean;
-  readonly unsubscribe: (session: string) => void;
-  readonly count: (what: 'delivered' | 'behind') => void;
+  subscribe(session: string, after: number | 'tail' | 'head'): boolean;
+  replay(session: string, after: number): boolean;
+  unsubscribe(session: string): void;
+  count(what: 'delivered' | 'behind'): void;
 }
 
 /**

@@ -13,7 +13,38 @@ import { addressKey } from './http-server.ts';
 interface Attached {
   codec: Codec;
   limitKey: string;
+  socket: OpenSocket | undefined;
   connection: Connection | undefined;
+}
+
+/** A socket as connections know it; one that is gone must not be touched. */
+class OpenSocket implements Socket {
+  #ws: uWS.WebSocket<Attached> | undefined;
+
+  constructor(ws: uWS.WebSocket<Attached>) {
+    this.#ws = ws;
+  }
+
+  send(data: string | Uint8Array, binary: boolean): boolean {
+    return this.#ws !== undefined && this.#ws.send(data, binary) !== 2;
+  }
+
+  buffered(): number {
+    return this.#ws?.getBufferedAmount() ?? 0;
+  }
+
+  cork(work: () => void): void {
+    if (this.#ws === undefined) work();
+    else this.#ws.cork(work);
+  }
+
+  close(code: number, reason: string): void {
+    this.#ws?.end(code, reason);
+  }
+
+  gone(): void {
+    this.#ws = undefined;
+  }
 }
 
 export interface GatewayOptions {
@@ -113,7 +144,7 @@ export class Gateway {
     if (admission === 'node_full')
       return refuse('503 Service Unavailable', 'busy', 'this node has as many connections as it takes', 5000);
     response.upgrade<Attached>(
-      { codec, limitKey, connection: undefined },
+      { codec, limitKey, socket: undefined, connection: undefined },
       request.getHeader('sec-websocket-key'),
       offered.trim() === '' ? '' : codec.name,
       request.getHeader('sec-websocket-extensions'),
@@ -125,34 +156,18 @@ export class Gateway {
     const attached = ws.getUserData();
     const number = this.#next;
     this.#next += 1;
-    let open = true;
-    const socket: Socket = {
-      send: (data, binary) => open && ws.send(data, binary) !== 2,
-      buffered: () => (open ? ws.getBufferedAmount() : 0),
-      cork: (work) => void (open ? ws.cork(work) : work()),
-      close: (code, reason) => {
-        if (open) ws.end(code, reason);
-      },
-    };
-    const connection = new Connection(
-      number,
-      this.#options.host(),
-      socket,
-      attached.codec,
-      this.#options.clock.nowMs(),
-    );
+    const socket = new OpenSocket(ws);
+    const nowMs = this.#options.clock.nowMs();
+    const connection = new Connection(number, this.#options.host(), socket, attached.codec, nowMs);
+    attached.socket = socket;
     attached.connection = connection;
     this.#connections.set(number, connection);
-    const closed = connection.closed.bind(connection);
-    connection.closed = () => {
-      open = false;
-      closed();
-    };
   }
 
   #closed(ws: uWS.WebSocket<Attached>): void {
-    const { connection, limitKey } = ws.getUserData();
+    const { connection, socket, limitKey } = ws.getUserData();
     this.#options.shared.leave(limitKey);
+    socket?.gone();
     if (connection === undefined) return;
     this.#connections.delete(connection.number);
     connection.closed();
