@@ -7,7 +7,7 @@ import { ShardMap } from '../../src/cluster/shard-map.ts';
 import { NatsWire } from '../../src/cluster/wire-nats.ts';
 import { shardCount } from '../../src/core/ids.ts';
 import { realChance, realClock } from '../../src/core/real-clock.ts';
-import { Histogram } from '../../src/stress/histogram.ts';
+import { askFor, askMs, compare, question, type Asked, type Question } from './asking.ts';
 
 /** One of two processes: asks actors of the other over the real wire, or is asked; the same with bare NATS requests. */
 export type AskOrder =
@@ -17,33 +17,17 @@ export type AskOrder =
 /** `actor`: an ask to an actor; `bare`: a request of NATS with the same bytes. */
 export type AskKind = 'actor' | 'bare';
 
-export interface Asked {
-  readonly count: number;
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-}
-
-interface Question {
-  readonly type: 'question';
-  readonly number: number;
-  readonly text: string;
-}
-
 const threads = { asker: 'asker~1/0', answerer: 'answerer~1/0' } as const;
 const subject = 'bench.bare';
 const echoKind: KindName<Question> = { kind: 'echo' };
-const text = 'Is the blue one in stock in size 42, and when would it be here? 谢谢!';
 /** Actors that are asked in turn. */
 const keys = Array.from({ length: 64 }, (_, index) => `key${index}`);
-const askMs = 5000;
 
 /** What a question is on the wire, without its envelope. */
-const bareBytes = new Packr({ useRecords: false }).pack({ type: 'question', number: 1e9, text });
+const bareBytes = new Packr({ useRecords: false }).pack(question(1e9));
 
 let link: NatsLink;
 let system: ActorSystem;
-let next = 1e9;
 
 async function join(nats: NatsOptions, role: 'asker' | 'answerer'): Promise<void> {
   link = await connectNats(nats, role, () => undefined, { clock: realClock, chance: realChance });
@@ -111,8 +95,7 @@ function fail(error: unknown): never {
 
 async function askActor(number: number): Promise<void> {
   const ref = system.ref(echoKind, keys[number % keys.length]!);
-  const answer = await ref.ask<Question>({ type: 'question', number, text }, askMs);
-  if (answer.number !== number || answer.text !== text) throw new Error('another answer than was asked for');
+  compare(await ref.ask<Question>(question(number), askMs), number);
 }
 
 async function askBare(): Promise<void> {
@@ -120,31 +103,11 @@ async function askBare(): Promise<void> {
   if (answer.data.length !== bareBytes.length) throw new Error('another answer than was asked for');
 }
 
-/** `inFlight` askers, each with one question at a time. */
-async function ask(how: AskKind, inFlight: number, ms: number): Promise<Asked> {
-  const latency = new Histogram();
-  const started = performance.now();
-  await Promise.all(
-    Array.from({ length: inFlight }, async () => {
-      for (let now = performance.now(); now - started < ms;) {
-        next += 1;
-        await (how === 'actor' ? askActor(next) : askBare());
-        const answered = performance.now();
-        latency.add(answered - now);
-        now = answered;
-      }
-    }),
-  );
-  return {
-    count: latency.count,
-    perSecond: (latency.count / (performance.now() - started)) * 1000,
-    p50Ms: latency.percentile(0.5),
-    p99Ms: latency.percentile(0.99),
-  };
-}
-
 process.on('message', (order: AskOrder) => {
-  const done = order.do === 'join' ? join(order.nats, order.role) : ask(order.how, order.inFlight, order.ms);
+  const done: Promise<Asked | void> =
+    order.do === 'join'
+      ? join(order.nats, order.role)
+      : askFor(order.how === 'actor' ? askActor : askBare, order.inFlight, order.ms);
   done.then(
     (result) => process.send!({ result }),
     (error: Error) => process.send!({ error: error.stack }),
