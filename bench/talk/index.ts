@@ -4,7 +4,6 @@ import { machine } from '../support/machine.ts';
 import { newDataDir, removeDataDir, startBenchNode } from '../support/node.ts';
 import { markdown, none, spread, type Row } from '../support/report.ts';
 import type { Order } from './load-process.ts';
-import { memory } from './memory.ts';
 import { planOf, smoke, type Plan } from './plan.ts';
 import { stopUnderLoad } from './stop.ts';
 import { talk, type Talked } from './throughput.ts';
@@ -67,7 +66,6 @@ export async function measure(
     load.close();
     removeDataDir(dataDir);
   }
-  if (plan.parts.includes('memory')) add(await memory(plan.crowd, plan.stillSeconds));
   const work = talked?.work;
   const seqs = Object.values(work?.lastSeq ?? {}).reduce((sum, seq) => sum + seq, 0);
   const checksum =

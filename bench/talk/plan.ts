@@ -11,14 +11,10 @@ export interface Plan {
   readonly inFlight: readonly number[];
   /** Messages a second of the open loop. */
   readonly rate: number;
-  /** Connected customers of the memory figure. */
-  readonly crowd: number;
-  /** Memory has settled when it did not fall for so long. */
-  readonly stillSeconds: number;
   readonly parts: readonly Part[];
 }
 
-export const allParts = ['start', 'talk', 'stop', 'memory'] as const;
+export const allParts = ['start', 'talk', 'stop'] as const;
 export type Part = (typeof allParts)[number];
 
 const whole: Plan = {
@@ -29,8 +25,6 @@ const whole: Plan = {
   rateMs: 10_000,
   inFlight: [1, 4, 16],
   rate: 5000,
-  crowd: 15_000,
-  stillSeconds: 8,
   parts: allParts,
 };
 
@@ -43,12 +37,10 @@ export const smoke: Plan = {
   rateMs: 600,
   inFlight: [4],
   rate: 200,
-  crowd: 40,
-  stillSeconds: 1,
 };
 
-const usage = `npm run bench talk -- [--smoke] [--only start,talk,stop,memory] [--json FILE]
-  [--pairs N] [--rounds N] [--seconds N] [--in-flight 1,4,16] [--rate N] [--crowd N]
+const usage = `npm run bench talk -- [--smoke] [--only start,talk,stop] [--json FILE]
+  [--pairs N] [--rounds N] [--seconds N] [--in-flight 1,4,16] [--rate N]
 `;
 
 export function planOf(flags: readonly string[]): { plan: Plan; json: string | undefined } {
@@ -63,7 +55,6 @@ export function planOf(flags: readonly string[]): { plan: Plan; json: string | u
       seconds: { type: 'string' },
       'in-flight': { type: 'string' },
       rate: { type: 'string' },
-      crowd: { type: 'string' },
       help: { type: 'boolean' },
     },
   });
@@ -84,7 +75,6 @@ export function planOf(flags: readonly string[]): { plan: Plan; json: string | u
     rateMs: values.seconds === undefined ? base.rateMs : runMs,
     inFlight: values['in-flight']?.split(',').map(Number) ?? base.inFlight,
     rate: number(values.rate, base.rate),
-    crowd: number(values.crowd, base.crowd),
     parts,
   };
   return { plan, json: values.json };
