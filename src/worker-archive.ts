@@ -99,7 +99,12 @@ export class WorkerArchive {
         eventsPerSecond: archive.eventsPerSecond === 0 ? Infinity : archive.eventsPerSecond,
       },
       orphans: { ...shared, ageMs: archive.orphansAfterMs },
-      compactor: { ...shared, share: archive.compactShare / 100, eraseMs: archive.eraseWithinMs },
+      compactor: {
+        ...shared,
+        segmentBytes: archive.segment,
+        share: archive.compactShare / 100,
+        eraseMs: archive.eraseWithinMs,
+      },
     });
   }
 }

@@ -128,13 +128,13 @@ export class Metrics {
   });
   readonly archived = new Counter({
     name: 'kefu_archived_total',
-    help: 'Moved to the archive: segments, sessions, events, bytes of segments, raw bytes of the events in them; segments written anew (compacted), and the bytes that this freed; orphans, objects that nobody knew and that were deleted; strangers, unknown objects that were left alone',
+    help: 'Moved to the archive: segments, sessions, events, bytes of segments, raw bytes of the events in them; segments written anew (compacted) or made one of (merged), and the bytes that this freed; orphans, objects that nobody knew and that were deleted; strangers, unknown objects that were left alone',
     labelNames: ['what'],
     registers: [this.registry],
   });
   readonly choresFailed = new Counter({
     name: 'kefu_archive_failures_total',
-    help: 'Rounds of archiving, retention, erasure, compaction or sweep that failed and are tried again',
+    help: 'Rounds of archiving, retention, erasure, compaction, merging or sweep that failed and are tried again',
     labelNames: ['what'],
     registers: [this.registry],
   });

@@ -26,8 +26,8 @@ export interface ArchiveChoresOptions {
 /** Sessions that retention erases, and erasures taken up again, a round. */
 const retiredMax = 10_000;
 const erasuresMax = 100;
-/** What nobody knows is looked for when this thread begins, and then so often. */
-const sweepEveryMs = 24 * 3_600_000;
+/** Small segments are merged, and what nobody knows is looked for, when this thread begins and then so often. */
+const dailyMs = 24 * 3_600_000;
 /** What waits is told no more often than so. */
 const tellEveryMs = 10_000;
 /** After a failure it is tried again no sooner, and no later. */
@@ -36,13 +36,15 @@ const retryMaxMs = 60_000;
 
 /**
  * What is done by one thread of the cluster at a time, the owner of the archive's shard: archiving, compaction, retention, the
- * erasures that could not be done at once, and once a day the sweep of objects that nobody knows. A failure stops nothing else: it is told, counted, and tried again later.
+ * erasures that could not be done at once, and once a day the merging of small segments and the
+ * sweep of objects that nobody knows. A failure stops nothing else: it is told, counted, and tried again later.
  */
 export class ArchiveChores {
   readonly #options: ArchiveChoresOptions;
   #archiver: Archiver | undefined;
   #compactor: Compactor | undefined;
   #sweep: OrphanSweep | undefined;
+  #mergeAtMs = 0;
   #sweepAtMs = 0;
   #tellAtMs = 0;
   #cancel: () => void = () => undefined;
@@ -59,6 +61,7 @@ export class ArchiveChores {
     this.#archiver = archiver;
     this.#compactor = new Compactor(this.#options.compactor, term);
     this.#sweep = new OrphanSweep(this.#options.orphans, term);
+    this.#mergeAtMs = 0;
     this.#sweepAtMs = 0;
     this.#tellAtMs = 0;
     this.#failures = 0;
@@ -94,10 +97,15 @@ export class ArchiveChores {
       await this.#chore('compaction', isOurs, async () => {
         if (mayArchive) await this.#compactor?.round();
       }),
+      await this.#chore('merge', isOurs, async () => {
+        if (!mayArchive || clock.nowMs() < this.#mergeAtMs) return;
+        await this.#compactor?.merge();
+        this.#mergeAtMs = clock.nowMs() + dailyMs;
+      }),
       await this.#chore('sweep', isOurs, async () => {
         if (!mayArchive || clock.nowMs() < this.#sweepAtMs) return;
         await this.#sweep?.round();
-        this.#sweepAtMs = clock.nowMs() + sweepEveryMs;
+        this.#sweepAtMs = clock.nowMs() + dailyMs;
       }),
       await this.#chore('backlog', isOurs, async () => {
         if (clock.nowMs() < this.#tellAtMs) return;

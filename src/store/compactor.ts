@@ -3,14 +3,7 @@ import type { Sql } from './database.ts';
 import type { Term } from './journal-terms.ts';
 import { publishSegment, type PublishOptions } from './segment-publish.ts';
 import { readWhole, type ArchiveDictionaries } from './segment-store.ts';
-import {
-  checksumOf,
-  decodeBlock,
-  dictionaryIdOf,
-  digestOf,
-  SegmentWriter,
-  type Dictionary,
-} from './segment.ts';
+import { dictionaryIdOf, SegmentWriter, type Dictionary, type SegmentEntry } from './segment.ts';
 
 export interface CompactorOptions extends PublishOptions {
   readonly dictionaries: ArchiveDictionaries;
@@ -18,33 +11,36 @@ export interface CompactorOptions extends PublishOptions {
   readonly share: number;
   /** Or when anything is, and it is this old: what was erased must be gone some day. */
   readonly eraseMs: number;
+  /** Segments of less than half of these bytes are small. */
+  readonly segmentBytes: number;
+  /** So many small ones become one; default 8. */
+  readonly mergeLeast?: number;
   readonly log: (level: 'info' | 'error', text: string, error?: unknown) => void;
-  readonly observe: (what: 'compacted' | 'freed', count: number) => void;
+  readonly observe: (what: 'compacted' | 'merged' | 'freed', count: number) => void;
 }
 
 interface Candidate {
   readonly id: string;
   readonly object: string;
   readonly bytes: number;
-}
-
-interface Live {
-  readonly session: string;
-  readonly place: number;
-  readonly length: number;
-  readonly lastSeq: number;
-  readonly checksum: string;
+  /** Of its sessions alone, those included that are not needed any more. */
+  readonly blocks: number;
 }
 
 /** Sessions whose place changes in one transaction. */
 const moveSessions = 200;
 /** Segments that could not be written anew are left alone until the next start. */
 const brokenMax = 100;
+/** Small segments that a round of merging looks at, and those that become one at a time. */
+const smallMax = 5_000;
+const mergeMost = 500;
+const mergeLeastUsual = 8;
 
 /**
- * Frees what erasure, retention and second archiving left behind: the blocks that are still pointed at are copied as they
- * are into a new segment, their sessions point there, and the old object goes. A session that changed its place
- * meanwhile is left alone. Each step can be the last one: nothing points anywhere that is not there.
+ * Frees what erasure, retention and second archiving left behind, and makes few segments of many small ones: the blocks
+ * that are still pointed at are copied as they are into a new segment, their sessions point there, and the old objects go.
+ * A session that changed its place meanwhile is left alone. Each step can be the last one: nothing points anywhere that
+ * is not there.
  */
 export class Compactor {
   readonly #options: CompactorOptions;
@@ -67,33 +63,135 @@ export class Compactor {
     while (!this.#stopped) {
       const candidate = await this.#next();
       if (candidate === undefined) break;
-      if (await this.#compact(candidate)) count += 1;
+      const gone = await this.#rewrite([candidate], 1);
+      this.#options.observe('compacted', gone);
+      count += gone;
+      // It stays as it is; whatever the reason, it is not tried again and again.
+      if (gone === 0) this.#giveUp(candidate);
+    }
+    return count;
+  }
+
+  /**
+   * Neighbours in the order in which they were made, for what lies together is read together. One of some size is made
+   * anew until it is not small any more, at most once a round. Returns how many segments are gone.
+   */
+  async merge(): Promise<number> {
+    const least = this.#options.mergeLeast ?? mergeLeastUsual;
+    let count = 0;
+    for (const group of groupsOf(await this.#small(), this.#options.segmentBytes)) {
+      if (this.#stopped) break;
+      if (group.length < least) continue;
+      const gone = await this.#rewrite(group, 2);
+      this.#options.observe('merged', gone);
+      count += gone;
     }
     return count;
   }
 
   async #next(): Promise<Candidate | undefined> {
     const { sql, share, eraseMs, clock } = this.#options;
-    const rows = await sql<{ id: string; object: string; bytes: string }[]>`
-      select s.id, s.object, s.bytes from segments s
+    const rows = await sql<Record<keyof Candidate, string>[]>`
+      select s.id, s.object, s.bytes, s.blocks from segments s
       left join (select segment, sum(length) as live from cold group by segment) c on c.segment = s.id
       where s.state = 'ready' and coalesce(c.live, 0) < s.blocks
         and (s.blocks - coalesce(c.live, 0) > ${share}::float8 * s.blocks or s.made_at <= ${clock.wallMs() - eraseMs})
       order by s.made_at limit ${brokenMax + 1}`;
-    const found = rows.find(({ id }) => !this.#broken.has(id));
-    return found && { ...found, bytes: Number(found.bytes) };
+    return rows.map(candidateOf).find(({ id }) => !this.#broken.has(id));
   }
 
-  async #compact(old: Candidate): Promise<boolean> {
-    const { sql, log, observe } = this.#options;
-    const live = await liveOf(sql, old.id);
-    let freed = old.bytes;
-    if (live.length > 0) {
-      const copied = await this.#copy(old, live);
-      if (copied === undefined) return false;
-      freed -= copied;
+  async #small(): Promise<Candidate[]> {
+    const { sql, segmentBytes } = this.#options;
+    const rows = await sql<Record<keyof Candidate, string>[]>`
+      select id, object, bytes, blocks from segments
+      where state = 'ready' and blocks < ${Math.floor(segmentBytes / 2)} order by id limit ${smallMax}`;
+    return rows.map(candidateOf).filter(({ id }) => !this.#broken.has(id));
+  }
+
+  /** One segment of what these still hold; fewer than `least` that can be read are left as they are. Returns those gone. */
+  async #rewrite(candidates: readonly Candidate[], least: number): Promise<number> {
+    const writer = new SegmentWriter();
+    const copied: Copied = { olds: [], from: new Map(), digests: new Map(), events: 0, raw: 0 };
+    for (const old of candidates) {
+      if (this.#stopped) return 0;
+      await this.#copy(old, writer, copied);
     }
-    // Nothing new comes to point at it; should anything still do, it stays.
+    const { olds, from, ...about } = copied;
+    if (olds.length < least) return 0;
+    let freed = olds.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (writer.sessions > 0) {
+      const { id, entries, bytes } = await publishSegment(this.#options, this.#term, writer, about);
+      freed -= bytes;
+      for (const group of inGroups(entries, moveSessions)) await this.#point(id, group, from);
+    }
+    let gone = 0;
+    for (const old of olds) if (await this.#leave(old)) gone += 1;
+    this.#options.observe('freed', Math.max(0, freed));
+    this.#options.log(
+      'info',
+      `${gone} segments are gone, ${olds[0]?.object} the first: ${writer.sessions} of their sessions were still needed`,
+    );
+    return gone;
+  }
+
+  /** Adds what is needed of a segment, all or nothing. */
+  async #copy(old: Candidate, writer: SegmentWriter, copied: Copied): Promise<void> {
+    const { sql, store, dictionaries, pool, log } = this.#options;
+    const live = await liveOf(sql, old.id);
+    if (live.length > 0) {
+      const content = await readWhole(store, old.object, old.bytes);
+      const blocks = live.map(({ place, length }) => content.subarray(place, place + length));
+      const needed = new Map<string, Dictionary>();
+      for (const id of new Set(blocks.map(dictionaryIdOf)))
+        if (id !== undefined) {
+          const found = await dictionaries.get(id, { store, object: old.object }).catch(() => undefined);
+          if (found !== undefined) needed.set(id, found);
+        }
+      const measured = await pool.measure(content, live, [...needed.values()]);
+      for (const [index, one] of measured.entries())
+        if ('problem' in one) {
+          this.#giveUp(old);
+          log(
+            'error',
+            `${old.object}: session ${live[index]!.session} at byte ${live[index]!.place} is broken; the segment stays as it is`,
+          );
+          return;
+        }
+      for (const [index, one] of measured.entries()) {
+        if ('problem' in one) continue;
+        const { session, lastSeq } = live[index]!;
+        writer.add(session, blocks[index]!, lastSeq, (id) => needed.get(id));
+        copied.from.set(session, old.id);
+        copied.digests.set(session, one.digest);
+        copied.events += one.events;
+        copied.raw += one.raw;
+      }
+    }
+    copied.olds.push(old);
+  }
+
+  /** These sessions are there from now on, unless they have gone elsewhere. */
+  async #point(
+    id: string,
+    entries: readonly SegmentEntry[],
+    from: ReadonlyMap<string, string>,
+  ): Promise<void> {
+    const rows = JSON.stringify(
+      entries.map(({ session, place }) => ({ session, place, old: from.get(session) })),
+    );
+    await fenced(
+      this.#options.sql,
+      this.#term,
+      (it) => it`
+        update cold c set segment = ${id}::uuid, place = m.place
+        from json_to_recordset(${rows}::text::json) m (session uuid, place bigint, old uuid)
+        where c.session = m.session and c.segment = m.old`,
+    );
+  }
+
+  /** Nothing new comes to point at it; should anything still do, it stays. */
+  async #leave(old: Candidate): Promise<boolean> {
+    const { sql, store } = this.#options;
     const left = await fenced(
       sql,
       this.#term,
@@ -101,66 +199,50 @@ export class Compactor {
         and not exists (select 1 from cold where segment = ${old.id}::uuid) returning 1`,
     );
     if (left.length === 0) return false;
-    await this.#options.store.delete(old.object);
+    await store.delete(old.object);
     await fenced(
       sql,
       this.#term,
       (it) => it`delete from segments where id = ${old.id}::uuid and state = 'leaving'`,
     );
-    observe('compacted', 1);
-    observe('freed', Math.max(0, freed));
-    log('info', `${old.object} is gone: ${live.length} of its sessions were still needed`);
     return true;
   }
 
-  /** Bytes of the new segment; undefined where the old one can't be read. */
-  async #copy(old: Candidate, live: readonly Live[]): Promise<number | undefined> {
-    const { store, dictionaries, log, sql } = this.#options;
-    const content = await readWhole(store, old.object, old.bytes);
-    const writer = new SegmentWriter();
-    const digests = new Map<string, string>();
-    let events = 0;
-    let raw = 0;
-    for (const entry of live) {
-      const block = content.subarray(entry.place, entry.place + entry.length);
-      if (checksumOf(block) !== entry.checksum) {
-        if (this.#broken.size < brokenMax) this.#broken.add(old.id);
-        log(
-          'error',
-          `${old.object}: session ${entry.session} at byte ${entry.place} is broken; the segment stays as it is`,
-        );
-        return undefined;
-      }
-      const id = dictionaryIdOf(block);
-      const dictionary: Dictionary | undefined =
-        id === undefined ? undefined : await dictionaries.get(id, { store, object: old.object });
-      writer.add(entry.session, block, entry.lastSeq, () => dictionary);
-      const texts = decodeBlock(entry, block, () => dictionary);
-      digests.set(entry.session, digestOf(texts));
-      events += texts.length;
-      for (const text of texts) raw += Buffer.byteLength(text);
-    }
-    const { id, entries, bytes } = await publishSegment(this.#options, this.#term, writer, {
-      digests,
-      events,
-      raw,
-    });
-    for (const group of inGroups(entries, moveSessions)) {
-      const rows = JSON.stringify(group.map(({ session, place }) => ({ session, place })));
-      await fenced(
-        sql,
-        this.#term,
-        (it) => it`
-          update cold c set segment = ${id}::uuid, place = m.place
-          from json_to_recordset(${rows}::text::json) m (session uuid, place bigint)
-          where c.session = m.session and c.segment = ${old.id}::uuid`,
-      );
-    }
-    return bytes;
+  #giveUp({ id }: Candidate): void {
+    if (this.#broken.size < brokenMax) this.#broken.add(id);
   }
 }
 
-async function liveOf(sql: Sql, segment: string): Promise<Live[]> {
+/** What a new segment is made of. */
+interface Copied {
+  readonly olds: Candidate[];
+  /** Session → the segment that it comes from. */
+  readonly from: Map<string, string>;
+  readonly digests: Map<string, string>;
+  events: number;
+  raw: number;
+}
+
+/** Neighbours that fit together into one segment. */
+function groupsOf(all: readonly Candidate[], segmentBytes: number): Candidate[][] {
+  const groups: Candidate[][] = [];
+  let bytes = Infinity;
+  for (const one of all) {
+    const group = groups.at(-1);
+    if (group === undefined || bytes + one.blocks > segmentBytes || group.length === mergeMost) {
+      groups.push([one]);
+      bytes = 0;
+    } else group.push(one);
+    bytes += one.blocks;
+  }
+  return groups;
+}
+
+function candidateOf(row: Record<keyof Candidate, string>): Candidate {
+  return { id: row.id, object: row.object, bytes: Number(row.bytes), blocks: Number(row.blocks) };
+}
+
+async function liveOf(sql: Sql, segment: string): Promise<SegmentEntry[]> {
   const rows = await sql<
     { session: string; place: string; length: number; last_seq: number; checksum: string }[]
   >`

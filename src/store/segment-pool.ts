@@ -1,5 +1,5 @@
 import { Piscina } from 'piscina';
-import type { Dictionary, Inspection } from './segment.ts';
+import type { Dictionary, Inspection, SegmentEntry } from './segment.ts';
 
 export interface SessionTexts {
   readonly session: string;
@@ -13,7 +13,17 @@ export type SegmentTask =
       readonly sessions: readonly SessionTexts[];
       readonly dictionary: Dictionary | undefined;
     }
+  | {
+      readonly type: 'measure';
+      readonly content: Uint8Array;
+      readonly entries: readonly SegmentEntry[];
+      readonly dictionaries: readonly Dictionary[];
+    }
   | { readonly type: 'inspect'; readonly content: Uint8Array; readonly digests: ReadonlyMap<string, string> };
+
+/** What a block holds, or why it can't be read. */
+export type Measured =
+  { readonly digest: string; readonly events: number; readonly raw: number } | { readonly problem: string };
 
 /** Compressing and checking burn CPU: threads of their own do it, which end when there is nothing to do for a while. */
 export class SegmentPool {
@@ -33,6 +43,15 @@ export class SegmentPool {
   /** A block of each. */
   encode(sessions: readonly SessionTexts[], dictionary: Dictionary | undefined): Promise<Uint8Array[]> {
     return this.#run({ type: 'encode', sessions, dictionary });
+  }
+
+  /** Reads these blocks of a segment, in their order. */
+  measure(
+    content: Uint8Array,
+    entries: readonly SegmentEntry[],
+    dictionaries: readonly Dictionary[],
+  ): Promise<Measured[]> {
+    return this.#run({ type: 'measure', content, entries, dictionaries });
   }
 
   /** Reads a whole segment; `digests` are those of the sessions' events, where they are known, to compare with. */

@@ -17,7 +17,7 @@ export interface Job {
   readonly objects: ObjectsLocation;
   readonly epoch: number;
   /** One after the other. */
-  readonly works: readonly ('archive' | 'compact' | 'erase' | 'sweep')[];
+  readonly works: readonly ('archive' | 'compact' | 'merge' | 'erase' | 'sweep')[];
   /** SIGKILL when this step comes for the `count`th time. */
   readonly dieAt?: { readonly step: Step; readonly count: number };
 }
@@ -70,7 +70,13 @@ async function work(job: Job): Promise<void> {
         { ...shared, cold, afterMs: 0, segmentBytes, eventsPerSecond: Infinity },
         term,
       ).round();
-    if (each === 'compact') await new Compactor({ ...shared, share: 0.05, eraseMs: 0 }, term).round();
+    if (each === 'compact' || each === 'merge') {
+      const compactor = new Compactor(
+        { ...shared, segmentBytes, share: 0.05, eraseMs: 0, mergeLeast: 2 },
+        term,
+      );
+      await (each === 'merge' ? compactor.merge() : compactor.round());
+    }
     if (each === 'erase')
       for (const customer of await rights.pendingErasures(1000)) await rights.erase(customer);
     if (each === 'sweep') await new OrphanSweep({ ...shared, ageMs: 1 }, term).round();

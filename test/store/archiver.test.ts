@@ -190,6 +190,8 @@ class Shop {
         clock: realClock,
         ids,
         share: 0.2,
+        segmentBytes: 30_000,
+        mergeLeast: 2,
         eraseMs: 0,
         log: () => undefined,
         observe: () => undefined,
@@ -243,7 +245,7 @@ const action = fc.oneof(
   fc.record({ do: fc.constant('erase' as const), which: fc.nat() }),
   fc.record({ do: fc.constant('archive' as const) }),
   fc.record({
-    do: fc.constant('compact' as const),
+    do: fc.constantFrom('compact' as const, 'merge' as const),
     step: fc.constantFrom<Step | undefined>(undefined, 'built', 'written', 'verified', 'ready'),
     how: fc.constantFrom('crash', 'erase', 'rate'),
     which: fc.nat(),
@@ -279,7 +281,7 @@ t.test('whatever happens to the archive, every read is what a plain list says', 
         if (one.do === 'rate' && session !== undefined) await shop.rate(session);
         if (one.do === 'erase' && session !== undefined) await shop.erase(session);
         if (one.do === 'archive') await shop.archiver().round();
-        if (one.do === 'compact') {
+        if (one.do === 'compact' || one.do === 'merge') {
           let done = false;
           const meanwhile = async (name: Step): Promise<void> => {
             if (name !== one.step || done) return;
@@ -287,12 +289,10 @@ t.test('whatever happens to the archive, every read is what a plain list says', 
             if (one.how === 'crash') throw new Crashed();
             if (session !== undefined) await (one.how === 'erase' ? shop.erase(session) : shop.rate(session));
           };
-          await shop
-            .compactor(meanwhile)
-            .round()
-            .catch((error: unknown) => {
-              if (!(error instanceof Crashed)) throw error;
-            });
+          const compactor = shop.compactor(meanwhile);
+          await (one.do === 'merge' ? compactor.merge() : compactor.round()).catch((error: unknown) => {
+            if (!(error instanceof Crashed)) throw error;
+          });
         }
         if (one.do === 'crash') {
           const crash = (name: Step): void => {
@@ -370,4 +370,57 @@ t.test('a late archiver does not take for abandoned what its successor is writin
     .round();
   t.match(lost, [{ message: /another node archives now/ }, { message: /another node archives now/ }]);
   await shop.check();
+});
+
+t.test('many small segments become few, and every session is read all the time', async (t) => {
+  const shop = await Shop.open(t.testdir());
+  const sessions: string[] = [];
+  for (let n = 0; n < 30; n += 1) {
+    sessions.push(await shop.talk(3));
+    await shop.archiver().round();
+  }
+  const count = async (): Promise<number> => {
+    const [row] = await pg.sql<
+      { count: string }[]
+    >`select count(*) as count from segments where state = 'ready'`;
+    return Number(row!.count);
+  };
+  t.equal(await count(), 30);
+  let isOver = false;
+  let reads = 0;
+  const reader = (async () => {
+    while (!isOver) {
+      await shop.check();
+      reads += 1;
+    }
+  })();
+  await shop.erase(sessions[7]!);
+  t.equal(await shop.compactor().merge(), 30);
+  isOver = true;
+  await reader;
+  t.ok(reads > 1, `read ${reads} times meanwhile`);
+  const merged = await count();
+  t.ok(merged <= 3, `${merged} segments`);
+  await shop.check();
+  await shop.checkStored();
+  t.equal(await shop.compactor().merge(), merged > 1 ? merged : 0, 'again only while they are small');
+});
+
+t.test('a broken segment stays out of a merge, as it is', async (t) => {
+  const shop = await Shop.open(t.testdir());
+  for (let n = 0; n < 4; n += 1) {
+    await shop.talk(3);
+    await shop.archiver().round();
+  }
+  const [bad] = await pg.sql<
+    { object: string; size: string }[]
+  >`select object, bytes as size from segments order by id offset 1 limit 1`;
+  const bytes = Buffer.concat(await (await shop.store.get(bad!.object)).stream.toArray());
+  const sound = Buffer.from(bytes);
+  bytes[20]! ^= 1;
+  await shop.store.put(bad!.object, bytes, { maxBytes: bytes.length });
+  t.equal(await shop.compactor().merge(), 3);
+  await shop.store.put(bad!.object, sound, { maxBytes: sound.length });
+  await shop.check();
+  t.equal((await pg.sql`select 1 from segments where object = ${bad!.object} and state = 'ready'`).length, 1);
 });
