@@ -40,6 +40,12 @@ export interface WireCounters {
 }
 
 const outMaxDefaultBytes = 16 * 2 ** 20;
+/**
+ * A round trip that confirms what was sent begins when so much waits for it, or so long after the first of it. Not with
+ * each batch: the server's answer to it would wake both sides once more for each ask.
+ */
+const confirmBytes = 64 * 2 ** 10;
+const confirmMs = 100;
 /** What is received between two round trips that measure how far behind the reader is. */
 const probeBytes = 4 * 2 ** 20;
 const slowMs = 1000;
@@ -83,6 +89,7 @@ export class NatsWire implements Wire {
   #flyingBytes = 0;
   #waitingBytes = 0;
   #isFlushing = false;
+  #isConfirmDue = false;
   #unprobedBytes = 0;
 
   constructor(options: NatsWireOptions) {
@@ -109,13 +116,14 @@ export class NatsWire implements Wire {
     const messages: Uint8Array[] = [];
     const bytes = this.#pack(envelopes, 0, envelopes.length, messages);
     // An idle wire takes any batch, or one that is larger than the limit could never be sent.
-    if (this.outBytes > 0 && this.outBytes + bytes > this.#outMaxBytes) return this.#refuse(envelopes);
+    if (this.#flyingBytes > 0 && this.outBytes + bytes > this.#outMaxBytes) return this.#refuse(envelopes);
     const subject = this.#subjectOf(to);
     for (const message of messages) link.client.publish(subject, message);
     this.counters.sent += envelopes.length;
     this.counters.sentBytes += bytes;
     this.#waitingBytes += bytes;
-    this.#flush();
+    if (this.#waitingBytes >= confirmBytes) this.#flush();
+    else if (!this.#isConfirmDue) this.#confirmLater();
     return true;
   }
 
@@ -180,6 +188,16 @@ export class NatsWire implements Wire {
     return this.#batch;
   }
 
+  #confirmLater(): void {
+    this.#isConfirmDue = true;
+    this.#options.clock.after(confirmMs, () => {
+      this.#isConfirmDue = false;
+      // Not connected: it is lost, and nothing of it will be sent later.
+      if (!this.#options.link.connected) this.#waitingBytes = 0;
+      else if (this.#waitingBytes > 0) this.#flush();
+    });
+  }
+
   /** One round trip at a time: its answer says that the server has read all that was sent before it. */
   #flush(): void {
     if (this.#isFlushing || !this.#options.link.connected) return;
@@ -195,7 +213,8 @@ export class NatsWire implements Wire {
         if (this.roundTripMs > slowMs) this.counters.slow += 1;
         this.#isFlushing = false;
         this.#flyingBytes = 0;
-        if (this.#waitingBytes > 0) this.#flush();
+        if (this.#waitingBytes >= confirmBytes) this.#flush();
+        else if (this.#waitingBytes > 0 && !this.#isConfirmDue) this.#confirmLater();
       },
       () => {
         // Disconnected: what was on its way is lost, and nothing of it will be sent later.
