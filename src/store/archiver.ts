@@ -89,7 +89,7 @@ export class Archiver {
 
   /** Archives all that is due. Rejects where it can't go on now; to be tried again. Returns the sessions moved. */
   async round(): Promise<number> {
-    await this.#sweep();
+    const unswept = await this.#sweep();
     let sessions = 0;
     while (!this.#stopped) {
       const built = await this.#buildSegment();
@@ -97,14 +97,19 @@ export class Archiver {
       sessions += await this.#move(built);
     }
     if (!this.#stopped) await this.#dropMonths();
+    if (unswept !== undefined) throw unswept;
     return sessions;
   }
 
-  /** What another began and never ended. */
-  async #sweep(): Promise<void> {
+  /** What another began and never ended. A store that deletes nothing may still take something: its error is returned. */
+  async #sweep(): Promise<Error | undefined> {
     const { sql, store, log } = this.#options;
     for (const { id, object } of await abandonSegments(sql, this.#term)) {
-      await store.delete(object);
+      try {
+        await store.delete(object);
+      } catch (error) {
+        return error as Error;
+      }
       await fenced(
         sql,
         this.#term,
@@ -112,6 +117,7 @@ export class Archiver {
       );
       log('warn', `the segment ${object} was never finished: it is deleted, its sessions are archived anew`);
     }
+    return undefined;
   }
 
   async #buildSegment(): Promise<Built | undefined> {

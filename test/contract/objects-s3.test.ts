@@ -75,3 +75,38 @@ t.test('a node starts and chats without its bucket, and says that it is missing'
   t.match(await metrics(node), /kefu_object_seconds_count\{operation="list",outcome="unavailable"\} [1-9]/);
   t.equal((await upload(node, customer.session, customer.token)).status, 503);
 });
+
+t.test('a bucket that hangs holds up nobody, and archiving goes on when it answers again', async (t) => {
+  const node = await start(s3.endpoint);
+  t.teardown(() => node.remove());
+  const customer = await customerWithSession(node);
+  const { session } = customer;
+  await customer.say(session, 'm0', 'before');
+  s3.plan(() => ({ type: 'hang' }));
+  const other = await customerWithSession(node);
+  await other.ask({ t: 'close', session: other.session });
+  await until('the archiver to ask', () => Promise.resolve(s3.hanging > 0));
+  let worstMs = 0;
+  for (let n = 1; n <= 100; n += 1) {
+    const began = performance.now();
+    await customer.say(session, `m${n}`, `line ${n}`);
+    const { status, body } = await http(node, 'GET', `/v1/sessions/${other.session}/events`, {
+      token: other.token,
+    });
+    worstMs = Math.max(worstMs, performance.now() - began);
+    if (status !== 200 || body.data.length !== 2) t.fail(`${status}: ${JSON.stringify(body)}`);
+  }
+  t.ok(worstMs < 2_000, `chats and warm history at most ${Math.round(worstMs)} ms`);
+  t.notMatch(await metrics(node), /kefu_archived_total\{what="sessions"\}/);
+  s3.plan();
+  s3.release();
+  await until('the archive', async () =>
+    /kefu_archived_total\{what="sessions"\} 1/.test(await metrics(node)),
+  );
+  t.equal(
+    (await http(node, 'GET', `/v1/sessions/${other.session}/events`, { token: other.token })).body.data
+      .length,
+    2,
+  );
+  for (const one of [customer, other]) one.close();
+});

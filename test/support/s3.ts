@@ -63,6 +63,7 @@ export class S3Server {
   readonly #proxy: Server;
   readonly #port: number;
   readonly #agent = new Agent({ keepAlive: true });
+  readonly #hanging = new Set<IncomingMessage>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #number = 0;
 
@@ -103,6 +104,17 @@ export class S3Server {
     this.asked.length = 0;
   }
 
+  /** How many requests hang. */
+  get hanging(): number {
+    return this.#hanging.size;
+  }
+
+  /** Cuts what hangs, as a server does that is started again. */
+  release(): void {
+    for (const request of this.#hanging) request.socket.resetAndDestroy();
+    this.#hanging.clear();
+  }
+
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#proxy.closeAllConnections();
@@ -118,7 +130,7 @@ export class S3Server {
     const fault = this.fault(asked, this.#number);
     this.#number += 1;
     const content = await bytesOf(request);
-    if (fault?.type === 'hang') return;
+    if (fault?.type === 'hang') return void this.#hanging.add(request);
     if (fault?.type === 'reset') return void request.socket.resetAndDestroy();
     if (fault?.type === 'nonsense')
       return void response.writeHead(200, { 'content-type': 'text/html' }).end('<p>hi');
