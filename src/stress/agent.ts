@@ -130,6 +130,7 @@ export class Agent implements LineEnd {
       const held = this.#held.get(session);
       if (held === undefined || this.#world.isOver) return;
       tally.time('lag', nowMs() - dueMs);
+      tally.counts.said += 1;
       this.outbox.say(session, held.check, replyText(chance), dueMs);
     });
   }

@@ -1,4 +1,5 @@
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
+import { isIP } from 'node:net';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type { Node } from './target.ts';
 
@@ -26,19 +27,21 @@ export function ask(
   { token, body, localAddress }: { token?: string; body?: object; localAddress?: string | undefined } = {},
 ): Promise<Answer> {
   const text = body === undefined ? undefined : JSON.stringify(body);
-  const headers: Record<string, string | number> = {};
+  const { host, name, port } = node;
+  const shownName = isIP(name) === 6 ? `[${name}]` : name;
+  const headers: Record<string, string | number> = { host: `${shownName}:${port}` };
   if (token !== undefined) headers['authorization'] = `Bearer ${token}`;
   if (text !== undefined) {
     headers['content-type'] = 'application/json';
     headers['content-length'] = Buffer.byteLength(text);
   }
-  const { host, port } = node;
   const where = {
     host,
     port,
     method,
     path,
     headers,
+    ...(isIP(name) === 0 ? { servername: name } : {}),
     agent: node.isTls ? agents.https : agents.http,
     ...(localAddress === undefined ? {} : { localAddress }),
   };

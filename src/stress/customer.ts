@@ -60,7 +60,7 @@ export class Customer implements LineEnd {
       if (this.#world.isOver || this.#isDone) return;
       tally.time('lag', nowMs() - dueMs);
       if (planned === undefined) return this.leave();
-      this.#say(planned.text, dueMs, planned.drop === 'unanswered');
+      this.#say(planned.text, dueMs, planned.drop !== undefined);
       if (planned.drop !== undefined)
         after(planned.drop === 'quiet' ? quietMs : 0, () => this.#drop(planned.awayMs));
       this.#next(turn + 1);
@@ -68,6 +68,7 @@ export class Customer implements LineEnd {
   }
 
   #say(text: string, dueMs: number, isLost: boolean): void {
+    this.#world.tally.counts.said += 1;
     if (this.session === undefined) this.#early.push({ text, dueMs });
     else this.outbox.say(this.session, this.#check!, text, dueMs, isLost);
   }

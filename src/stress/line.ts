@@ -131,9 +131,9 @@ export class Line {
   async #connect(): Promise<void> {
     const { localAddress, node } = this;
     try {
-      const { host, port, isTls } = node;
+      const { host, name, port, isTls } = node;
       const local = localAddress === undefined ? {} : { localAddress };
-      const client = await RawClient.open({ host, port, isTls, ...local });
+      const client = await RawClient.open({ host, name, port, isTls, ...local });
       if (this.#closed || this.#client !== undefined) return client.close();
       this.#client = client;
       this.#heardMs = this.#world.nowMs();

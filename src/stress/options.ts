@@ -57,6 +57,8 @@ const flags = {
 const processMessages = 2500;
 const processCustomers = 5000;
 const customersOfAgent = 20;
+/** What a surge of arrivals comes to, in conversations: capacity of agents, and the time it takes, keep it below ten times. */
+const surgeLoad = 5;
 const secondsBetween = 5;
 const fillPerSecond = 200;
 
@@ -75,7 +77,9 @@ export function readOptions(args: readonly string[], env: Env, randomSeed: numbe
     5000,
   );
   const rate = numberOf('--rate', values.rate, customers / secondsBetween, 0.1, 100_000, true);
-  const wanted = Math.max(rate / processMessages, customers / processCustomers);
+  const profile = oneOf('--profile', values.profile ?? 'steady', profiles);
+  const most = profile === 'surge' ? surgeLoad : 1;
+  const wanted = most * Math.max(rate / processMessages, customers / processCustomers);
   const usual = Math.min(Math.max(1, Math.ceil(wanted)), availableParallelism());
   const fillMs = Math.max(5000, (customers / fillPerSecond) * 1000);
   const admin = values.admin ?? env['KEFU_STRESS_ADMIN'];
@@ -86,7 +90,7 @@ export function readOptions(args: readonly string[], env: Env, randomSeed: numbe
     rate,
     durationMs: durationOf('--duration', values.duration, 60_000, 3000),
     warmupMs: durationOf('--warmup', values.warmup, fillMs, 1000),
-    profile: oneOf('--profile', values.profile ?? 'steady', profiles),
+    profile,
     processes: numberOf('--processes', values.processes, usual, 1, 30),
     seed: numberOf('--seed', values.seed, randomSeed, 0, 2 ** 32),
     admin: admin === undefined ? undefined : adminOf(admin),

@@ -33,15 +33,15 @@ export class Outbox {
 
   /** `isLost`: its sender is going to be cut off by plan before it may have left, so that how long it takes tells nothing. */
   say(session: string, check: SessionCheck, text: string, dueMs: number, isLost = false): void {
-    const { tally, nowMs } = this.#world;
+    const { nowMs } = this.#world;
     // Nobody talks while away by plan: it is due when the connection is.
     const isAway = this.#line.isExcused;
-    const due = isAway ? Math.max(dueMs, this.#line.dueMs) : dueMs;
+    // A timer may come a little early: then it counts from when it came.
+    const due = isAway ? Math.max(dueMs, this.#line.dueMs) : Math.min(dueMs, nowMs());
     const id = messageId(this.#world, isLost ? undefined : due);
     check.say(id, text);
     const pending = { session, check, text, dueMs: due, sentMs: nowMs() };
     this.#pending.set(id, pending);
-    tally.counts.said += 1;
     if (this.#line.isReady) this.#send(id, pending);
   }
 

@@ -11,6 +11,8 @@ export type OnFrame = (input: Buffer, start: number, end: number) => void;
 /** Where to connect to, and from where. */
 export interface Target {
   readonly host: string;
+  /** For TLS and the header, where `host` is an address. */
+  readonly name?: string;
   readonly port: number;
   readonly isTls?: boolean;
   /** Default: ours. */
@@ -79,7 +81,8 @@ export class RawClient {
       this.#failed(new Error('closed before the upgrade'));
       this.onClose();
     });
-    const host = isIP(target.host) === 6 ? `[${target.host}]` : target.host;
+    const name = target.name ?? target.host;
+    const host = isIP(name) === 6 ? `[${name}]` : name;
     this.#socket.write(
       `GET ${target.path ?? '/v1/ws'} HTTP/1.1\r\nHost: ${host}:${target.port}\r\nUpgrade: websocket\r\n` +
         'Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n' +
@@ -103,12 +106,12 @@ export class RawClient {
     });
   }
 
-  #openTls({ host, port, localAddress }: Target): Socket {
+  #openTls({ host, port, localAddress, name = host }: Target): Socket {
     const socket = connectTls({
       port,
       host,
       ...(localAddress === undefined ? {} : { localAddress }),
-      ...(isIP(host) === 0 ? { servername: host } : {}),
+      ...(isIP(name) === 0 ? { servername: name } : {}),
     });
     socket.setNoDelay(true);
     socket.on('data', (data: Buffer) => this.#receive(data, data.length));

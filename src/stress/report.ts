@@ -40,8 +40,8 @@ const style = `
 @media(prefers-color-scheme:dark){:root{--ink:#e4e9ef;--soft:#98a4b1;--paper:#0e1116;--card:#161a20;--rule:#2b323c;--good:#5fcf9b;--bad:#f27a97}}
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
 main{max-width:1580px;margin:0 auto;padding:28px 24px 48px}h1{font-size:24px;margin:0}h2{font-size:17px;margin:28px 0 8px}.sub{color:var(--soft);margin:4px 0 20px}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(126px,1fr));gap:12px}.tile{background:var(--card);border-radius:8px;padding:12px 14px}
-.tile b{display:block;font-size:22px;font-weight:600;font-variant-numeric:tabular-nums}.tile span{color:var(--soft);font-size:13px}.good b{color:var(--good)}.bad b{color:var(--bad)}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(112px,1fr));gap:12px}.tile{background:var(--card);border-radius:8px;padding:12px 14px}
+.tile b{display:block;font-size:20px;white-space:nowrap;font-weight:600;font-variant-numeric:tabular-nums}.tile span{color:var(--soft);font-size:13px}.good b{color:var(--good)}.bad b{color:var(--bad)}
 .note{background:var(--card);border-left:4px solid var(--soft);border-radius:4px;padding:8px 14px;margin:12px 0 0}.note.good{border-color:var(--good)}.note.bad{border-color:var(--bad)}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,520px),1fr));gap:14px;margin-top:18px}.charts svg{width:100%;height:auto;display:block}
 .columns{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,480px),1fr));gap:0 28px}
@@ -141,14 +141,21 @@ function charts(result: Result, words: Words): string[] {
           ]
         : []),
     ]),
-    overTime(
-      words.charts.memory,
-      [line(words.memory, ({ memoryBytes }) => (memoryBytes === null ? null : memoryBytes / 2 ** 20), true)],
-      {
-        label: 'MiB',
-      },
-    ),
+    lineChart({
+      title: words.charts.memory,
+      x: seconds,
+      y: { label: 'MiB' },
+      marks,
+      lines: [{ name: words.memory, points: memoryOf(series), isArea: true }],
+    }),
   ];
+}
+
+/** A second in which the server was too busy to tell is no gap. */
+function memoryOf(series: readonly Point[]): [number, number][] {
+  return series.flatMap(({ atS, memoryBytes }): [number, number][] =>
+    memoryBytes === null ? [] : [[atS, memoryBytes / 2 ** 20]],
+  );
 }
 
 function axisMs(ms: number): string {

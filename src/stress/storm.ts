@@ -77,9 +77,9 @@ export class Storm {
     }
   }
 
-  #target({ host, port, isTls, hasSources }: Node): Target {
+  #target({ host, name, port, isTls, hasSources }: Node): Target {
     const localAddress = `127.0.254.${1 + (this.#count % addresses)}`;
-    return { host, port, isTls, ...(hasSources ? { localAddress } : {}) };
+    return { host, name, port, isTls, ...(hasSources ? { localAddress } : {}) };
   }
 
   #hold(client: RawClient): void {

@@ -6,6 +6,9 @@ import { StartError } from '../core/start-error.ts';
 export interface Node {
   /** As it was given, without a slash at its end. */
   readonly url: string;
+  /** As the URL has it, for TLS and the header. */
+  readonly name: string;
+  /** Its address. */
   readonly host: string;
   readonly port: number;
   readonly isTls: boolean;
@@ -31,8 +34,8 @@ async function nodeOf(text: string): Promise<Node> {
   const address = isIP(name) === 0 ? await addressOf(name) : name;
   return {
     url: url.origin,
-    // TLS needs the name; localhost is taken as 127.0.0.1, where source addresses are to be had.
-    host: isTls ? name : address,
+    name,
+    host: address,
     port: Number(url.port === '' ? (isTls ? 443 : 80) : url.port),
     isTls,
     isLoopback: address.startsWith('127.') || address === '::1',

@@ -72,8 +72,8 @@ const en = {
     queued: (it: Values) =>
       `Arrivals went from ${it['arrivedBefore']} to ${it['arrivedDuring']} a second; in the surge half waited ${it['waitP50']} for an agent, 1 % more than ${it['waitP99']}.`,
   },
-  unnoticed: 'did not notice',
-  noticed: 'NOTICED',
+  unnoticed: 'They did not notice it.',
+  noticed: 'They NOTICED it.',
   report: 'report',
   charts: {
     throughput: 'Messages a second',
@@ -202,8 +202,8 @@ const zh: Words = {
     queued: (it) =>
       `到访从每秒 ${it['arrivedBefore']} 升到 ${it['arrivedDuring']}；激增期间一半顾客等客服 ${it['waitP50']}，1 % 超过 ${it['waitP99']}。`,
   },
-  unnoticed: '没有察觉',
-  noticed: '受到影响',
+  unnoticed: '没有察觉。',
+  noticed: '受到了影响。',
   report: '报告',
   charts: {
     throughput: '每秒消息数',
@@ -264,7 +264,7 @@ export function wordsOf(language: Language): Words {
 
 export function msText(ms: number | null | undefined): string {
   if (ms === null || ms === undefined || Number.isNaN(ms)) return '–';
-  if (ms >= 10_000) return `${(ms / 1000).toFixed(1)} s`;
+  if (ms >= 1000) return `${(ms / 1000).toFixed(ms >= 10_000 ? 1 : 2)} s`;
   return `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
 }
 
