@@ -5,6 +5,7 @@ import { newDataDir, removeDataDir, startBenchNode } from '../support/node.ts';
 import { markdown, none, spread, type Row } from '../support/report.ts';
 import type { Order } from './load-process.ts';
 import { planOf, smoke, type Plan } from './plan.ts';
+import { bySessions, bySize, byWorkers } from './scale.ts';
 import { stopUnderLoad } from './stop.ts';
 import { talk, type Talked } from './throughput.ts';
 
@@ -66,6 +67,9 @@ export async function measure(
     load.close();
     removeDataDir(dataDir);
   }
+  if (plan.parts.includes('sessions')) add(await bySessions(plan));
+  if (plan.parts.includes('workers')) add(await byWorkers(plan));
+  if (plan.parts.includes('size')) add(await bySize(plan));
   const work = talked?.work;
   const seqs = Object.values(work?.lastSeq ?? {}).reduce((sum, seq) => sum + seq, 0);
   const checksum =

@@ -1,5 +1,5 @@
 import { frameHead, type RawClient } from '../../src/stress/raw-client.ts';
-import { idStart, latin1Text, numberLength, Side, text, type Tally } from './side.ts';
+import { idStart, numberLength, Side, text, type Tally } from './side.ts';
 
 /**
  * The contract's JSON frames; each ack and event is checked to be the next seq. All of it works on bytes at known
@@ -14,18 +14,27 @@ const letterS = 0x73;
 
 export class KefuSide extends Side {
   readonly #follows: boolean;
+  readonly #what: string;
   readonly #start: string;
   readonly #middle: string;
   readonly #end: string;
   #ackPlaces = { ref: 11, seq: 0 };
   #eventSeqPlace = 0;
 
-  constructor(client: RawClient, session: string, lastSeq: number, tally: Tally, follows = true) {
+  constructor(
+    client: RawClient,
+    session: string,
+    lastSeq: number,
+    tally: Tally,
+    follows = true,
+    what = text,
+  ) {
     super(client, session, lastSeq, tally);
     this.#follows = follows;
+    this.#what = what;
     const start = `{"t":"say","session":"${session}","ref":`;
     const middle = `,"id":"${idStart}`;
-    const end = `","body":"${latin1Text}"}`;
+    const end = `","body":"${Buffer.from(what).toString('latin1')}"}`;
     this.#start = frameHead(start.length + middle.length + end.length + 2 * numberLength) + start;
     this.#middle = middle;
     this.#end = end;
@@ -67,7 +76,7 @@ export class KefuSide extends Side {
     }
     if (!this.delivered()) return;
     const event = JSON.parse(input.toString('utf8', from, to)) as { session: string; body: { text: string } };
-    if (event.session !== this.session || event.body.text !== text)
+    if (event.session !== this.session || event.body.text !== this.#what)
       this.fault('another message than was said');
   }
 

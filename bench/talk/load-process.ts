@@ -8,6 +8,8 @@ export type Order =
       readonly target: Target;
       readonly ports: readonly number[];
       readonly pairs: number;
+      /** Of what is said; default: a sentence. */
+      readonly bytes?: number;
     }
   | {
       readonly do: 'closed';
@@ -41,7 +43,7 @@ const open = new Map<Target, Pairs>();
 
 async function obey(order: Order): Promise<unknown> {
   if (order.do === 'open') {
-    open.set(order.target, await openPairs(order.target, order.ports, order.pairs));
+    open.set(order.target, await openPairs(order.target, order.ports, order.pairs, order.bytes));
     return undefined;
   }
   const pairs = open.get(order.do === 'stop' ? 'kefu' : order.target);

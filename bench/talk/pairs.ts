@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { Histogram } from '../../src/stress/histogram.ts';
 import { meet } from '../support/meet.ts';
 import { inParallel } from '../support/node.ts';
 import { RawClient } from '../../src/stress/raw-client.ts';
 import { KefuSide } from './kefu-side.ts';
-import type { Side, Tally } from './side.ts';
+import { newTally, text, type Side, type Tally } from './side.ts';
 import { joinEjabberd } from '../peers/ejabberd/side.ts';
 import type { PeerName } from '../peers/peer.ts';
 import { joinSocketIo } from '../peers/socket-io/side.ts';
@@ -21,21 +20,15 @@ export type Target = 'kefu' | PeerName;
 
 const pingEveryMs = 20_000;
 
-/** The clients are spread over `ports`, those of several nodes of a cluster. */
-export async function openPairs(target: Target, ports: readonly number[], count: number): Promise<Pairs> {
-  const tally: Tally = {
-    said: 0,
-    acked: 0,
-    delivered: 0,
-    faults: 0,
-    firstFault: '',
-    compared: 0,
-    open: 0,
-    latency: new Histogram(),
-    onAck: () => undefined,
-    onRefused: undefined,
-  };
-  const sides = await openSides(target, ports, count, tally);
+/** The clients are spread over `ports`, those of several nodes of a cluster. `bytes`: of what is said; default: a sentence. */
+export async function openPairs(
+  target: Target,
+  ports: readonly number[],
+  count: number,
+  bytes?: number,
+): Promise<Pairs> {
+  const tally = newTally();
+  const sides = await openSides(target, ports, count, tally, bytes);
   const timer = setInterval(() => {
     if (target === 'kefu') for (const { client } of sides) client.send({ t: 'ping' });
   }, pingEveryMs);
@@ -47,10 +40,20 @@ async function openSides(
   ports: readonly number[],
   count: number,
   tally: Tally,
+  bytes: number | undefined,
 ): Promise<Side[]> {
   if (target === 'kefu') {
     const met = await meet(ports, count);
-    return met.map(({ client, session, lastSeq }) => new KefuSide(client, session, lastSeq, tally));
+    const what =
+      bytes === undefined
+        ? text
+        : text
+            .repeat(bytes)
+            .slice(0, bytes)
+            .replace(/[^ -~]/g, '.');
+    return met.map(
+      ({ client, session, lastSeq }) => new KefuSide(client, session, lastSeq, tally, true, what),
+    );
   }
   const port = ports[0]!;
   const numbers = Array.from({ length: 2 * count }, (_, number) => number);

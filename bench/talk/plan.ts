@@ -11,10 +11,17 @@ export interface Plan {
   readonly inFlight: readonly number[];
   /** Messages a second of the open loop. */
   readonly rate: number;
+  /** Open sessions, ever more. */
+  readonly sessions: readonly number[];
+  /** Who has these. */
+  readonly agents: number;
+  readonly workers: readonly number[];
+  /** Bytes of a message. */
+  readonly sizes: readonly number[];
   readonly parts: readonly Part[];
 }
 
-export const allParts = ['start', 'talk', 'stop'] as const;
+export const allParts = ['start', 'talk', 'stop', 'sessions', 'workers', 'size'] as const;
 export type Part = (typeof allParts)[number];
 
 const whole: Plan = {
@@ -25,6 +32,10 @@ const whole: Plan = {
   rateMs: 10_000,
   inFlight: [1, 4, 16],
   rate: 5000,
+  sessions: [1000, 10_000, 100_000],
+  agents: 200,
+  workers: [1, 2],
+  sizes: [16, 256, 4096, 32_768],
   parts: allParts,
 };
 
@@ -37,10 +48,15 @@ export const smoke: Plan = {
   rateMs: 600,
   inFlight: [4],
   rate: 200,
+  sessions: [10, 30],
+  agents: 3,
+  workers: [1],
+  sizes: [4096],
+  parts: allParts.filter((part) => part !== 'workers'),
 };
 
-const usage = `npm run bench talk -- [--smoke] [--only start,talk,stop] [--json FILE]
-  [--pairs N] [--rounds N] [--seconds N] [--in-flight 1,4,16] [--rate N]
+const usage = `npm run bench talk -- [--smoke] [--only start,talk,stop,sessions,workers,size] [--json FILE]
+  [--pairs N] [--rounds N] [--seconds N] [--in-flight 1,4,16] [--rate N] [--sessions 1000,10000,100000]
 `;
 
 export function planOf(flags: readonly string[]): { plan: Plan; json: string | undefined } {
@@ -55,6 +71,7 @@ export function planOf(flags: readonly string[]): { plan: Plan; json: string | u
       seconds: { type: 'string' },
       'in-flight': { type: 'string' },
       rate: { type: 'string' },
+      sessions: { type: 'string' },
       help: { type: 'boolean' },
     },
   });
@@ -66,7 +83,10 @@ export function planOf(flags: readonly string[]): { plan: Plan; json: string | u
   const number = (text: string | undefined, otherwise: number): number =>
     text === undefined ? otherwise : Number(text);
   const runMs = values.seconds === undefined ? base.runMs : Number(values.seconds) * 1000;
-  const parts = allParts.filter((part) => values.only === undefined || values.only.split(',').includes(part));
+  const parts =
+    values.only === undefined
+      ? base.parts
+      : allParts.filter((part) => values.only?.split(',').includes(part));
   const plan: Plan = {
     ...base,
     pairs: number(values.pairs, base.pairs),
@@ -75,6 +95,7 @@ export function planOf(flags: readonly string[]): { plan: Plan; json: string | u
     rateMs: values.seconds === undefined ? base.rateMs : runMs,
     inFlight: values['in-flight']?.split(',').map(Number) ?? base.inFlight,
     rate: number(values.rate, base.rate),
+    sessions: values.sessions?.split(',').map(Number) ?? base.sessions,
     parts,
   };
   return { plan, json: values.json };

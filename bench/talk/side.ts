@@ -1,4 +1,4 @@
-import type { Histogram } from '../../src/stress/histogram.ts';
+import { Histogram } from '../../src/stress/histogram.ts';
 import type { RawClient } from '../../src/stress/raw-client.ts';
 
 /** One socket of a pair: says things and takes acks and events, in whatever protocol; one event in a thousand is compared as a whole. */
@@ -21,6 +21,21 @@ export interface Tally {
   onAck: (side: Side, number: number) => void;
   /** Takes `unavailable`, while the node is being stopped; at all other times it is a fault. */
   onRefused: ((side: Side, number: number) => void) | undefined;
+}
+
+export function newTally(): Tally {
+  return {
+    said: 0,
+    acked: 0,
+    delivered: 0,
+    faults: 0,
+    firstFault: '',
+    compared: 0,
+    open: 0,
+    latency: new Histogram(),
+    onAck: () => undefined,
+    onRefused: undefined,
+  };
 }
 
 export const text = 'Is the blue one in stock in size 42, and when would it be here? 谢谢!';
