@@ -9,6 +9,7 @@ import { countNames, latencies, noCounts, type Counts, type LatencyName, type Se
  * as long when there would be too many.
  */
 const stepsMax = 600;
+const errorKindsMax = 100;
 /** Whose work after the end of the run belongs to it all the same: what was said before is waited for. */
 const neverWarm = ['errors', 'unanswered', 'gaveUp', 'skipped', 'audited', 'compared', 'frames'] as const;
 
@@ -51,8 +52,11 @@ export class Collector {
     this.#seconds[generator] = index + 1;
     for (const [kind, count] of Object.entries(second.breaches))
       this.breaches[kind as Breach] = (this.breaches[kind as Breach] ?? 0) + count;
-    for (const [kind, count] of Object.entries(second.errors))
-      this.errors[kind] = (this.errors[kind] ?? 0) + count;
+    for (const [kind, count] of Object.entries(second.errors)) {
+      const isKnown = kind in this.errors || Object.keys(this.errors).length < errorKindsMax;
+      const name = isKnown ? kind : 'other';
+      this.errors[name] = (this.errors[name] ?? 0) + count;
+    }
     const sum = this.#sums[this.#phaseAt(index * 1000)] ?? this.#sums[0]!;
     if (this.#phaseAt(index * 1000) >= 0) addSecond(sum, second);
     else for (const name of neverWarm) sum.counts[name] += second.counts[name];

@@ -102,10 +102,12 @@ export class Customer implements LineEnd {
 
   async #register(attempt: number): Promise<void> {
     const { chance, tally, nowMs, after, run } = this.#world;
-    const again = (waitMs: number): void =>
-      void after(waitMs * (0.75 + 0.5 * chance.next()), () => {
+    const again = (waitMs: number): void => {
+      this.line.elsewhere();
+      after(waitMs * (0.75 + 0.5 * chance.next()), () => {
         if (!this.#isDone && !this.#world.isOver) void this.#register(attempt + 1);
       });
+    };
     const sentMs = nowMs();
     try {
       const { node, localAddress } = this.line;

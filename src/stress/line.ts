@@ -59,6 +59,11 @@ export class Line {
     return nodes[this.#place % nodes.length]!;
   }
 
+  /** The next node: this one has refused, or is not there. */
+  elsewhere(): void {
+    this.#place += 1;
+  }
+
   get token(): string {
     return this.#token;
   }
@@ -169,7 +174,7 @@ export class Line {
   /** With jitter: those who were refused together shall not come together. */
   #again(waitMs: number | undefined): void {
     if (this.#world.isOver && !this.#everReady) return;
-    this.#place += 1;
+    this.elsewhere();
     const backoffMs = Math.min(backoffMaxMs, backoffMinMs * 2 ** this.#attempts);
     this.#attempts = Math.min(this.#attempts + 1, 10);
     this.#connectAfter((waitMs ?? backoffMs) * (0.75 + 0.5 * this.#world.chance.next()));

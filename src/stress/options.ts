@@ -81,7 +81,7 @@ export function readOptions(args: readonly string[], env: Env, randomSeed: numbe
   const most = profile === 'surge' ? surgeLoad : 1;
   const wanted = most * Math.max(rate / processMessages, customers / processCustomers);
   const usual = Math.min(Math.max(1, Math.ceil(wanted)), availableParallelism());
-  const fillMs = Math.max(5000, (customers / fillPerSecond) * 1000);
+  const fillMs = Math.max(5, Math.ceil(customers / fillPerSecond)) * 1000;
   const admin = values.admin ?? env['KEFU_STRESS_ADMIN'];
   return {
     urls: values.url,

@@ -11,7 +11,7 @@ interface Pending {
 }
 
 /** What was not answered for so long is said again with the same id, as the contract's promise 6 has it. */
-const againMs = 10_000;
+const againMs = 5000;
 
 /** What one person has said and has no ack of: said again, under the same id, after each loss or refusal. */
 export class Outbox {
