@@ -77,6 +77,7 @@ export class WorkerArchive {
       ids,
       log,
       observe: (what: string, count: number) => metrics.archived.inc({ what }, count),
+      eventsPerSecond: archive.eventsPerSecond === 0 ? Infinity : archive.eventsPerSecond,
     };
     return new ArchiveChores({
       clock,
@@ -96,7 +97,6 @@ export class WorkerArchive {
         cold: this.cold,
         afterMs: archive.afterMs,
         segmentBytes: archive.segment,
-        eventsPerSecond: archive.eventsPerSecond === 0 ? Infinity : archive.eventsPerSecond,
       },
       orphans: { ...shared, ageMs: archive.orphansAfterMs },
       compactor: {

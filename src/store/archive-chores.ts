@@ -29,7 +29,7 @@ const erasuresMax = 100;
 /** Small segments are merged, and what nobody knows is looked for, when this thread begins and then so often. */
 const dailyMs = 24 * 3_600_000;
 /** What waits is told no more often than so. */
-const tellEveryMs = 10_000;
+const tellEveryMs = 1_000;
 /** After a failure it is tried again no sooner, and no later. */
 const retryMinMs = 1_000;
 const retryMaxMs = 60_000;

@@ -11,6 +11,8 @@ export interface CompactorOptions extends PublishOptions {
   readonly share: number;
   /** Or when anything is, and it is this old: what was erased must be gone some day. */
   readonly eraseMs: number;
+  /** Events read a second, at most; Infinity: as fast as it goes. */
+  readonly eventsPerSecond: number;
   /** Segments of less than half of these bytes are small. */
   readonly segmentBytes: number;
   /** So many small ones become one; default 8. */
@@ -31,6 +33,10 @@ interface Candidate {
 const moveSessions = 200;
 /** Segments that could not be written anew are left alone until the next start. */
 const brokenMax = 100;
+/** No segment is begun after so long: erasures and archiving wait behind a round. The rest is for the next one. */
+const roundMs = 300_000;
+/** A pause between two looks whether it is to stop. */
+const pauseMs = 500;
 /** Small segments that a round of merging looks at, and those that become one at a time. */
 const smallMax = 5_000;
 const mergeMost = 500;
@@ -59,8 +65,9 @@ export class Compactor {
 
   /** Rejects where it can't go on now. Returns how many segments are gone. */
   async round(): Promise<number> {
+    const endMs = this.#options.clock.nowMs() + roundMs;
     let count = 0;
-    while (!this.#stopped) {
+    while (!this.#stopped && this.#options.clock.nowMs() < endMs) {
       const candidate = await this.#next();
       if (candidate === undefined) break;
       const gone = await this.#rewrite([candidate], 1);
@@ -77,10 +84,11 @@ export class Compactor {
    * anew until it is not small any more, at most once a round. Returns how many segments are gone.
    */
   async merge(): Promise<number> {
-    const least = this.#options.mergeLeast ?? mergeLeastUsual;
+    const { clock, mergeLeast: least = mergeLeastUsual } = this.#options;
+    const endMs = clock.nowMs() + roundMs;
     let count = 0;
     for (const group of groupsOf(await this.#small(), this.#options.segmentBytes)) {
-      if (this.#stopped) break;
+      if (this.#stopped || clock.nowMs() >= endMs) break;
       if (group.length < least) continue;
       const gone = await this.#rewrite(group, 2);
       this.#options.observe('merged', gone);
@@ -136,7 +144,8 @@ export class Compactor {
 
   /** Adds what is needed of a segment, all or nothing. */
   async #copy(old: Candidate, writer: SegmentWriter, copied: Copied): Promise<void> {
-    const { sql, store, dictionaries, pool, log } = this.#options;
+    const { sql, store, dictionaries, pool, log, clock } = this.#options;
+    const startMs = clock.nowMs();
     const live = await liveOf(sql, old.id);
     if (live.length > 0) {
       const content = await readWhole(store, old.object, old.bytes);
@@ -168,6 +177,18 @@ export class Compactor {
       }
     }
     copied.olds.push(old);
+    await this.#pace(
+      live.reduce((sum, { lastSeq }) => sum + lastSeq, 0),
+      startMs,
+    );
+  }
+
+  /** Waits for as long as it was faster than it may be. */
+  async #pace(events: number, startMs: number): Promise<void> {
+    const { clock, eventsPerSecond } = this.#options;
+    const endMs = startMs + (events / eventsPerSecond) * 1000;
+    for (let leftMs = endMs - clock.nowMs(); leftMs > 0 && !this.#stopped; leftMs = endMs - clock.nowMs())
+      await new Promise<void>((resolve) => clock.after(Math.min(leftMs, pauseMs), resolve));
   }
 
   /** These sessions are there from now on, unless they have gone elsewhere. */

@@ -50,6 +50,7 @@ async function work(job: Job): Promise<void> {
     ids,
     log: ignore,
     observe: ignore,
+    eventsPerSecond: Infinity,
     step(name: Step) {
       if (name === job.dieAt?.step) seen += 1;
       if (seen === job.dieAt?.count) process.kill(process.pid, 'SIGKILL');

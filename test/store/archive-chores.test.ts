@@ -93,6 +93,7 @@ for (const [name, is, fails, holdsUp] of kinds)
       pool,
       clock: realClock,
       ids,
+      eventsPerSecond: Infinity,
       log: ignore,
       observe: ignore,
     };

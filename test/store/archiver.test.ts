@@ -189,6 +189,7 @@ class Shop {
         pool,
         clock: realClock,
         ids,
+        eventsPerSecond: Infinity,
         share: 0.2,
         segmentBytes: 30_000,
         mergeLeast: 2,
