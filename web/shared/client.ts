@@ -12,6 +12,8 @@ const TYPING_EVERY_MS = 2_500;
 const RETRY_FIRST_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
 const PAGE = 50;
+/** Sessions kept that were only looked at; who looks again reads them again. */
+const VIEWED_MAX = 20;
 
 export interface ClientHooks {
   /** Something a person can see has changed. Called often; the page gathers the calls. */
@@ -269,7 +271,11 @@ export class ChatClient {
     const session = await this.#api.session(id);
     const model = new SessionModel(session, session.last_seq);
     model.live = false;
+    // At the end, so that those looked at longest ago come first.
+    this.models.delete(id);
     this.models.set(id, model);
+    const viewed = [...this.models.values()].filter((one) => !one.live && one.released === null);
+    for (const one of viewed.slice(0, -VIEWED_MAX)) this.models.delete(one.id);
     await this.older(model);
     return model;
   }
