@@ -44,11 +44,13 @@ function unnoticed(
 ): Verdict {
   const p99Before = before?.latencies.ack?.p99 ?? null;
   const p99During = during?.latencies.ack?.p99 ?? null;
-  const isNoticed =
+  const isSlow =
     p99Before !== null &&
     p99During !== null &&
     p99During > p99Before * noticedTimes &&
     p99During > p99Before + noticedMs;
+  const lost = during?.counts.lost ?? 0;
+  const isNoticed = isSlow || lost > (before?.counts.lost ?? 0);
   return {
     name: 'unnoticed',
     ok: p99Before === null || p99During === null ? null : !isNoticed,
@@ -59,6 +61,7 @@ function unnoticed(
       p99Before,
       p99During,
       p99After: after?.latencies.ack?.p99 ?? null,
+      lost,
       ratio: p99Before === null || p99During === null ? null : p99During / p99Before,
     },
   };

@@ -64,7 +64,7 @@ const en = {
   skipped: (count: string) => `${count} customers were left out, for too many were there already.`,
   verdicts: {
     unnoticed: (it: Values) =>
-      `Established conversations: ack p50 ${it['p50Before']} before, ${it['p50During']} during, ${it['p50After']} after the storm; p99 ${it['p99Before']}, ${it['p99During']}, ${it['p99After']} (${it['ratio']} times).`,
+      `Established conversations: ack p50 ${it['p50Before']} before, ${it['p50During']} during, ${it['p50After']} after the storm; p99 ${it['p99Before']}, ${it['p99During']}, ${it['p99After']} (${it['ratio']} times); ${it['lost']} connections lost.`,
     limits: (it: Values) =>
       `The storm tried ${it['tried']} connections a second: ${it['admitted']} were let in, ${it['refused']} were refused with 429 or 503, ${it['failed']} failed.`,
     recovered: (it: Values) =>
@@ -194,7 +194,7 @@ const zh: Words = {
   skipped: (count) => `在场顾客过多，略过了 ${count} 位。`,
   verdicts: {
     unnoticed: (it) =>
-      `已建立的会话：确认 p50 风暴前 ${it['p50Before']}、期间 ${it['p50During']}、之后 ${it['p50After']}；p99 ${it['p99Before']}、${it['p99During']}、${it['p99After']}（${it['ratio']} 倍）。`,
+      `已建立的会话：确认 p50 风暴前 ${it['p50Before']}、期间 ${it['p50During']}、之后 ${it['p50After']}；p99 ${it['p99Before']}、${it['p99During']}、${it['p99After']}（${it['ratio']} 倍）；意外断线 ${it['lost']}。`,
     limits: (it) =>
       `风暴每秒尝试 ${it['tried']} 个连接：放行 ${it['admitted']}，以 429 或 503 拒绝 ${it['refused']}，失败 ${it['failed']}。`,
     recovered: (it) =>

@@ -54,10 +54,10 @@ t.test('localhost and 127.x have many source addresses, others none', async (t) 
   t.equal(all.size, 30 * 2000);
 });
 
-const phase = (name: string, p99: number) => ({
+const phase = (name: string, p99: number, lost = 0) => ({
   name,
   seconds: 10,
-  counts: { errors: 2, arrived: 50 } as Result['whole']['counts'],
+  counts: { errors: 2, arrived: 50, lost } as Result['whole']['counts'],
   saidPerSecond: 0,
   ackedPerSecond: 120,
   deliveredPerSecond: 0,
@@ -77,15 +77,16 @@ t.test('thresholds hold or are missed; what was not measured misses', async (t) 
 
 t.test('a storm is noticed when acks take several times as long, and much longer', async (t) => {
   const memory = { beforeBytes: null, maxBytes: null, afterBytes: null };
-  const verdict = (before: number, during: number): boolean | null =>
+  const verdict = (before: number, during: number, lost = 0): boolean | null =>
     verdictsOf(
       'storm',
-      [phase('before', before), phase('during', during), phase('after', before)],
+      [phase('before', before), phase('during', during, lost), phase('after', before)],
       memory,
     )[0]!.ok;
   t.equal(verdict(5, 40), true, 'many times, but little');
   t.equal(verdict(200, 300), true, 'more, but not many times');
   t.equal(verdict(5, 100), false);
+  t.equal(verdict(5, 5, 1), false, 'a connection was lost');
 });
 
 t.test('both languages have all texts', async (t) => {
