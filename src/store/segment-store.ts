@@ -4,6 +4,7 @@ import type { Reader } from './database.ts';
 import type { ObjectStore } from './object-store.ts';
 import {
   BrokenSegment,
+  checksumOf,
   decodeBlock,
   dictionaryIdOf,
   dictionaryOf,
@@ -75,11 +76,10 @@ export async function readSession(
 ): Promise<string[]> {
   const { stream } = await store.get(object, { offset: entry.place, length: entry.length });
   const block = await bytesOf(stream, entry.length);
-  const id = dictionaryIdOf(block);
-  const dictionary =
-    id === undefined || block.length !== entry.length
-      ? undefined
-      : await dictionaries.get(id, { store, object });
+  // A broken block names no dictionary: what is wrong with it, and where, is told by decodeBlock.
+  const isSound = block.length === entry.length && checksumOf(block) === entry.checksum;
+  const id = isSound ? dictionaryIdOf(block) : undefined;
+  const dictionary = id === undefined ? undefined : await dictionaries.get(id, { store, object });
   return decodeBlock(entry, block, () => dictionary);
 }
 
