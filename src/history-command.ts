@@ -54,10 +54,22 @@ export async function historyCommand(args: readonly string[], out: Output): Prom
     }
   } catch (error) {
     const { message, cause } = error as Error;
+    if (isGone(error) || isGone(cause)) {
+      out.complain(
+        'kefu: PostgreSQL was stopped meanwhile, by its node or by another history command: try again\n',
+      );
+      return 2;
+    }
     const why = cause instanceof Error ? `${message} (${cause.message})` : message;
     out.complain(`kefu: ${why}\n`);
     return 2;
   }
+}
+
+/** The connection broke, or the server ended it. */
+function isGone(error: unknown): boolean {
+  const { code = '' } = (error ?? {}) as { code?: string };
+  return /^(?:EPIPE|ECONNRESET|CONNECTION_(?:CLOSED|ENDED|DESTROYED)|57P0\d)$/.test(code);
 }
 
 function readArguments(args: readonly string[]): {

@@ -72,7 +72,7 @@ t.test('many readers of a cold session make one ranged read, and the next ones n
   const { history, texts, asked, entries } = await archive(t.testdir());
   const [session, events] = [...texts][3]!;
   const all = await Promise.all(
-    Array.from({ length: 100 }, (_, n) => history.range(session, n % 3, events.length, 1000)),
+    Array.from({ length: 100 }, async (_, n) => history.range(session, n % 3, events.length, 1000)),
   );
   for (const [n, found] of all.entries())
     t.same(
