@@ -37,6 +37,7 @@ export class WorkerSearch {
       owns,
       everyMs: config.search.everyMs,
       touchedMax: config.search.touched,
+      wordsMax: config.search.words,
       log,
       observe: (what, count) => metrics.searchIndexed.inc({ what }, count),
     });

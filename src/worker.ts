@@ -148,7 +148,7 @@ const journal = new PostgresJournal({
   mayAct: () => shards.isValid(clock.nowMs()),
   ...(clustered ? { newest: (terms: readonly Term[]) => newestTerms(reader, terms) } : {}),
   refused: (shard, epoch) => void checkTerm({ shard, epoch }),
-  touched: (session) => search.index.touched(session),
+  committed: (items) => search.index.committed(items),
   settle: (session, outcome) => system.notify(sessionKind, session, outcome),
   log: told,
   limits: config.journal,

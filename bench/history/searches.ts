@@ -81,10 +81,11 @@ async function indexAll(
     owns: () => true,
     everyMs: 1,
     touchedMax: talk.sessions.length + 1,
+    wordsMax: 0,
     log: (_level, _text, error) => failures.push(error),
     observe: () => undefined,
   });
-  for (const { id } of talk.sessions) index.touched(id);
+  for (const { id } of talk.sessions) index.committed([{ request: { session: id, events: [] } }]);
   await index.flush();
   if (failures.length > 0) throw failures[0];
   const [row] = await pg.sql<{ count: string }[]>`select count(*) as count from search`;

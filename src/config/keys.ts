@@ -261,6 +261,11 @@ export const sections = {
       'Sessions that a worker thread remembers to index; beyond them it looks through the tables.',
       100,
     ),
+    words: count(
+      1_000_000,
+      'Words of what was just said that a worker thread keeps until they are in the index; beyond them it reads the texts from the tables again.',
+      0,
+    ),
   },
   archive: {
     after: ms(

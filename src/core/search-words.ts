@@ -25,17 +25,25 @@ function runsOf(text: string): string[] {
 /** Adds a text's words. */
 export function addWords(text: string, words: Set<string>): void {
   for (const run of runsOf(text)) {
-    if (!together.test(run)) {
-      words.add([...run].slice(0, wordCharsMax).join(''));
-      continue;
-    }
-    const characters = [...run];
-    for (const [index, character] of characters.entries()) {
-      words.add(character);
-      const next = characters[index + 1];
-      if (next !== undefined) words.add(character + next);
-    }
+    if (!together.test(run)) words.add(run.length <= wordCharsMax ? run : firstOf(run));
+    else if (surrogate.test(run)) addTogether([...run], words);
+    // Of units as they are: nearly all that is written has no others, and an array of them would cost more than the rest.
+    else addTogether(run, words);
   }
+}
+
+const surrogate = /[\ud800-\udfff]/;
+
+function addTogether(characters: string | readonly string[], words: Set<string>): void {
+  for (let at = 0; at < characters.length; at += 1) {
+    const character = characters[at]!;
+    words.add(character);
+    if (at + 1 < characters.length) words.add(character + characters[at + 1]!);
+  }
+}
+
+function firstOf(run: string): string {
+  return [...run].slice(0, wordCharsMax).join('');
 }
 
 /** The words that a session must have for this to be found; empty: there is nothing to search for. */
@@ -43,7 +51,7 @@ export function queryWords(query: string): string[] {
   const words = new Set<string>();
   for (const run of runsOf(query)) {
     const characters = [...run];
-    if (!together.test(run)) words.add(characters.slice(0, wordCharsMax).join(''));
+    if (!together.test(run)) words.add(firstOf(run));
     else if (characters.length === 1) words.add(run);
     else
       for (let at = 0; at + 1 < characters.length; at += 1) words.add(characters[at]! + characters[at + 1]!);

@@ -116,7 +116,7 @@ export class Metrics {
   };
   readonly searchIndexed = new Counter({
     name: 'kefu_search_indexed_total',
-    help: 'Sessions and events put into the search index; writes that failed and are tried again; times that the list of touched sessions was full',
+    help: 'Sessions and events put into the search index; sessions whose texts were read from the tables again; writes that failed and are tried again; times that the list of touched sessions was full',
     labelNames: ['what'],
     registers: [this.registry],
   });

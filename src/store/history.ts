@@ -28,8 +28,15 @@ export interface HistoryObserver {
 
 /** Events kept of one session; a busy one must not push out all others. */
 const tailMax = 256;
-/** What an event costs beside its text. */
+/** What an event, and a session's tail, cost beside the texts. */
 const eventOverhead = 160;
+const tailOverhead = 200;
+
+function sizeOf(events: readonly EventOut[]): number {
+  let bytes = 0;
+  for (const { json } of events) bytes += json.length + eventOverhead;
+  return bytes;
+}
 
 /**
  * Reading any range of any session: recent events from memory, an LRU bounded in bytes; the rest from PostgreSQL; what
@@ -59,16 +66,15 @@ export class TieredHistory implements History {
     const old = this.#hot.get(session);
     const first = events[0]!;
     const last = old?.events.at(-1);
-    const kept = old !== undefined && last !== undefined && last.seq === first.seq - 1 ? old.events : [];
-    for (const event of events) kept.push(event);
+    if (old === undefined || last?.seq !== first.seq - 1) return this.#keep(session, [...events]);
+    for (const event of events) old.events.push(event);
     // Cut by halves: shifting one off for each one added would copy the array each time.
-    this.#keep(session, kept.length > tailMax ? kept.slice(kept.length - tailMax / 2) : kept);
+    if (old.events.length > tailMax) return this.#keep(session, old.events.slice(-tailMax / 2));
+    this.#hot.set(session, { events: old.events, bytes: old.bytes + sizeOf(events) });
   }
 
   #keep(session: string, events: EventOut[]): void {
-    let bytes = 200;
-    for (const event of events) bytes += event.json.length + eventOverhead;
-    this.#hot.set(session, { events, bytes });
+    this.#hot.set(session, { events, bytes: tailOverhead + sizeOf(events) });
   }
 
   /** What is known of a session is not so any more: it was erased. */

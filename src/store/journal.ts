@@ -35,8 +35,8 @@ export interface JournalOptions {
   readonly newest?: (terms: readonly Term[]) => Promise<ReadonlySet<number>>;
   /** The change feed, if there is one: gives each event its place there, and is told what is in, in its order. */
   readonly feed?: { nextPosition(shard: number): number; committed(items: readonly Item[]): void };
-  /** Something of this session is in the database. */
-  readonly touched?: (session: string) => void;
+  /** These are in the database. */
+  readonly committed?: (items: readonly Item[]) => void;
   /** A commit was refused by the fence: somebody else may have the shard. */
   readonly refused?: (shard: number, epoch: number) => void;
   readonly settle: (session: string, outcome: Outcome) => void;
@@ -318,10 +318,9 @@ export class PostgresJournal implements Journal {
         sessions.set(request.session, { instance: request.instance, count: request.events.length });
       else sum.count += request.events.length;
     }
-    for (const [session, { instance, count }] of sessions) {
+    for (const [session, { instance, count }] of sessions)
       this.#options.settle(session, { type: 'committed', instance, count });
-      this.#options.touched?.(session);
-    }
+    this.#options.committed?.(items);
     for (const item of items) this.#settled(item);
   }
 

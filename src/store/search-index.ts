@@ -15,8 +15,13 @@ export interface SearchIndexOptions {
   readonly everyMs: number;
   /** Sessions remembered as touched; beyond that the tables are looked through. */
   readonly touchedMax: number;
+  /** Words kept of what was just committed; beyond them the texts are read from the tables again. */
+  readonly wordsMax: number;
   readonly log: (level: 'warn' | 'error', text: string, error?: unknown) => void;
-  readonly observe: (what: 'sessions' | 'events' | 'failures' | 'overflows', count: number) => void;
+  readonly observe: (
+    what: 'sessions' | 'events' | 'reread' | 'failures' | 'overflows',
+    count: number,
+  ) => void;
 }
 
 /** Sessions indexed, and looked at, in one go. */
@@ -46,16 +51,26 @@ interface Row {
   indexed: number | null;
 }
 
+/** What is to be indexed of a session: all after `from`, up to `last`; without words they are to be read. */
+interface Touch {
+  readonly sinceMs: number;
+  words: Set<string> | undefined;
+  readonly from: number;
+  last: number;
+}
+
 /**
- * Keeps the search index behind the chats: whatever a session of this thread's shards has committed is noted, and read
- * from the tables a moment later, so that a chat's transaction does nothing for it. What a crash, or a full list,
+ * Keeps the search index behind the chats: the words of whatever a session of this thread's shards has committed are kept,
+ * and written a moment later, so that a chat's transaction does nothing for it. What a crash, or a full list,
  * forgot is found by looking through the tables: whoever opens a shard looks at its open sessions, and at those closed
  * since the shard was last known to be complete. Doing it twice changes nothing.
  */
 export class SearchIndex {
   readonly #options: SearchIndexOptions;
-  /** Session → when it was touched first since it was indexed. */
-  #touched = new Map<string, number>();
+  /** In the order in which they were touched first since they were indexed. */
+  #touched = new Map<string, Touch>();
+  /** Words in all of these. */
+  #words = 0;
   readonly #unswept = new Set<number>();
   /** Sessions that could not be read, and how often. */
   readonly #attempts = new Map<string, number>();
@@ -85,16 +100,47 @@ export class SearchIndex {
   /** Seconds since the oldest touch that is not indexed yet. */
   get lagSeconds(): number {
     const [oldest] = this.#touched.values();
-    return oldest === undefined ? 0 : Math.max(0, this.#options.clock.nowMs() - oldest) / 1000;
+    return oldest === undefined ? 0 : Math.max(0, this.#options.clock.nowMs() - oldest.sinceMs) / 1000;
   }
 
-  /** Something of this session is in the database. */
-  touched(session: string): void {
-    if (this.#touched.has(session)) return;
-    if (this.#touched.size < this.#options.touchedMax)
-      return void this.#touched.set(session, this.#options.clock.nowMs());
-    this.#options.observe('overflows', 1);
-    this.#unswept.add(shardOf(session));
+  /** These are in the database, in this order. */
+  committed(items: readonly { readonly request: Committed }[]): void {
+    for (const { request } of items) this.#note(request);
+  }
+
+  #note({ session, events }: Committed): void {
+    const { clock, touchedMax, wordsMax, observe } = this.#options;
+    const [first] = events;
+    let touch = this.#touched.get(session);
+    if (touch === undefined) {
+      if (this.#touched.size >= touchedMax) {
+        observe('overflows', 1);
+        this.#unswept.add(shardOf(session));
+        return;
+      }
+      const from = first === undefined ? 0 : first.seq - 1;
+      touch = { sinceMs: clock.nowMs(), words: first && new Set(), from, last: from };
+      this.#touched.set(session, touch);
+    }
+    const { words } = touch;
+    if (words === undefined || first === undefined) return;
+    if (first.seq !== touch.last + 1 || this.#words >= wordsMax) return this.#dropWords(touch);
+    const before = words.size;
+    for (const { json } of events) for (const text of textsOf(json)) addWords(text, words);
+    touch.last += events.length;
+    this.#words += words.size - before;
+  }
+
+  #dropWords(touch: Touch): void {
+    this.#words -= touch.words?.size ?? 0;
+    touch.words = undefined;
+  }
+
+  /** To be read from the tables, when its time comes. */
+  #touch(session: string, sinceMs: number): void {
+    const old = this.#touched.get(session);
+    if (old !== undefined) this.#dropWords(old);
+    this.#touched.set(session, { sinceMs: old?.sinceMs ?? sinceMs, words: undefined, from: 0, last: 0 });
   }
 
   /** What was committed there before is not known here. */
@@ -132,32 +178,39 @@ export class SearchIndex {
     const { clock, everyMs } = this.#options;
     for (;;) {
       const beforeMs = clock.nowMs() - everyMs;
-      const due: string[] = [];
-      for (const [session, sinceMs] of this.#touched) {
-        if (due.length >= batchMax) break;
-        if (sinceMs <= beforeMs) due.push(session);
+      const due = new Map<string, Touch>();
+      for (const [session, touch] of this.#touched) {
+        if (due.size >= batchMax) break;
+        if (touch.sinceMs <= beforeMs) due.set(session, touch);
         // In the order of their times, but for those that wait for another try.
         else if (!this.#attempts.has(session)) break;
       }
-      if (due.length === 0) return;
+      if (due.size === 0) return;
       // Before it is read: what is committed from here on is another touch.
-      const since = new Map(due.map((session) => [session, this.#touched.get(session)!]));
-      for (const session of due) this.#touched.delete(session);
+      for (const [session, { words }] of due) {
+        this.#touched.delete(session);
+        this.#words -= words?.size ?? 0;
+      }
       const startMs = clock.nowMs();
       try {
         await this.#index(due);
         // Much to index, as at a start, must not take a chat's time: half of it is enough.
         if (isPaced) await new Promise<void>((resolve) => clock.after(clock.nowMs() - startMs, resolve));
       } catch (error) {
-        this.#touched = new Map([...since, ...this.#touched]);
+        const newer = this.#touched;
+        this.#touched = new Map();
+        for (const [session, { sinceMs }] of due) this.#touch(session, sinceMs);
+        for (const [session, touch] of newer)
+          if (!this.#touched.has(session)) this.#touched.set(session, touch);
+          else this.#dropWords(touch);
         throw error;
       }
     }
   }
 
-  async #index(sessions: readonly string[]): Promise<void> {
+  async #index(due: ReadonlyMap<string, Touch>): Promise<void> {
     const { reader, observe } = this.#options;
-    const list = sessions.join(',');
+    const list = [...due.keys()].join(',');
     const rows = await reader.query(
       (sql) => sql<Row[]>`
         select s.id, s.state, s.customer, s.customer_name, s.agent, s.agent_name, s.target, s.group_name, s.subject,
@@ -165,11 +218,21 @@ export class SearchIndex {
         from sessions s left join search x on x.session = s.id
         where s.id = any(string_to_array(${list}, ',')::uuid[])`,
     );
-    const missing = await this.#eventsOf(rows);
+    const isKept = (row: Row): boolean => {
+      const touch = due.get(row.id)!;
+      return touch.words !== undefined && touch.from === (row.indexed ?? 0);
+    };
+    const others = rows.filter((row) => !isKept(row));
+    if (others.length > 0) observe('reread', others.length);
+    const missing = others.length === 0 ? undefined : await this.#eventsOf(others);
     const entries: Entry[] = [];
     for (const row of rows)
       try {
-        entries.push(await this.#entryOf(row, missing.get(row.id) ?? []));
+        entries.push(
+          isKept(row)
+            ? this.#entryOfKept(row, due.get(row.id)!)
+            : await this.#entryOf(row, missing?.get(row.id) ?? []),
+        );
         this.#attempts.delete(row.id);
       } catch (error) {
         // One whose part of the archive can't be read now must not hold up the others.
@@ -192,7 +255,10 @@ export class SearchIndex {
       return;
     }
     this.#attempts.set(session, attempts);
-    this.#touched.set(session, clock.nowMs() + retryMs * 2 ** attempts);
+    const newer = this.#touched.get(session);
+    if (newer !== undefined) this.#dropWords(newer);
+    this.#touched.delete(session);
+    this.#touch(session, clock.nowMs() + retryMs * 2 ** attempts);
   }
 
   async #eventsOf(rows: readonly Row[]): Promise<Map<string, StoredText[]>> {
@@ -222,15 +288,13 @@ export class SearchIndex {
       events = [...((await cold.events(row.id)) ?? []).filter(({ seq }) => seq > from), ...warm];
     observe('events', events.length);
     const words = new Set<string>();
-    for (const text of [row.customer_name, row.agent_name ?? '', row.subject ?? '']) addWords(text, words);
     for (const { json } of events) for (const text of textsOf(json)) addWords(text, words);
-    return {
-      session: row.id,
-      customer: row.customer,
-      words: [...words].slice(0, lexemesMax),
-      filters: filtersOf(row),
-      seq: events.at(-1)?.seq ?? from,
-    };
+    return entryOf(row, words, events.at(-1)?.seq ?? from);
+  }
+
+  #entryOfKept(row: Row, { words, from, last }: Touch): Entry {
+    this.#options.observe('events', last - from);
+    return entryOf(row, words!, last);
   }
 
   /** Notes which of these shards' sessions are not indexed as far as they go. */
@@ -255,7 +319,7 @@ export class SearchIndex {
       );
       for (const { id, behind } of rows)
         if (behind && shards.has(shardOf(id)) && this.#touched.size < this.#options.touchedMax)
-          this.#touched.set(id, this.#touched.get(id) ?? clock.nowMs() - this.#options.everyMs);
+          this.#touch(id, clock.nowMs() - this.#options.everyMs);
       if (rows.length < sweepPage || this.#touched.size >= this.#options.touchedMax) break;
       after = rows.at(-1)!.id;
     }
@@ -283,6 +347,11 @@ export class SearchIndex {
   }
 }
 
+interface Committed {
+  readonly session: string;
+  readonly events: readonly StoredText[];
+}
+
 interface StoredText {
   readonly seq: number;
   readonly json: string;
@@ -294,6 +363,12 @@ interface Entry {
   readonly words: readonly string[];
   readonly filters: readonly string[];
   readonly seq: number;
+}
+
+function entryOf(row: Row, words: Set<string>, seq: number): Entry {
+  for (const text of [row.customer_name, row.agent_name ?? '', row.subject ?? '']) addWords(text, words);
+  const { id: session, customer } = row;
+  return { session, customer, words: [...words].slice(0, lexemesMax), filters: filtersOf(row), seq };
 }
 
 /** What a session is now, as words that no text has. */
@@ -310,12 +385,25 @@ function filtersOf(row: Row): string[] {
 /** Those of a typed body that people read. */
 const bodyFields = ['text', 'title', 'caption', 'description', 'name'] as const;
 
+const messageKey = '"type":"message"';
+const bodyKey = ',"body":';
+
 /** The texts of an event that are searched: messages and notes. */
 export function textsOf(json: string): string[] {
+  // A message as it is written has its body last, and quotes within a text are escaped: only that is parsed.
+  const at = json.includes(messageKey) ? json.indexOf(bodyKey) : -1;
+  if (at >= 0)
+    try {
+      return bodyTexts(JSON.parse(json.slice(at + bodyKey.length, -1)));
+    } catch {
+      // Of another make, with more after its body.
+    }
   const event = JSON.parse(json) as { type: string; body?: unknown; text?: unknown };
   if (event.type === 'note') return typeof event.text === 'string' ? [event.text] : [];
-  if (event.type !== 'message') return [];
-  const { body } = event;
+  return event.type === 'message' ? bodyTexts(event.body) : [];
+}
+
+function bodyTexts(body: unknown): string[] {
   if (typeof body === 'string') return [body];
   const fields = (body ?? {}) as Record<string, unknown>;
   return bodyFields.map((name) => fields[name]).filter((value) => typeof value === 'string');

@@ -5,7 +5,7 @@ import { queryWords } from '../../src/core/search-words.ts';
 import { realClock } from '../../src/core/real-clock.ts';
 import { Reader } from '../../src/store/database.ts';
 import { Search } from '../../src/store/search.ts';
-import { SearchIndex, textsOf } from '../../src/store/search-index.ts';
+import { SearchIndex, textsOf, type SearchIndexOptions } from '../../src/store/search-index.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 
 let pg: TestPostgres;
@@ -24,7 +24,11 @@ const talk = [...talkSessions({ seed: 5, sessions: 60 })].map(({ session, custom
   events: events.map(({ json }) => json),
 }));
 
-function indexWith(cold: (session: string) => Promise<undefined>, failures: unknown[] = []): SearchIndex {
+function indexWith(
+  cold: (session: string) => Promise<undefined>,
+  failures: unknown[] = [],
+  more: Partial<SearchIndexOptions> = {},
+): SearchIndex {
   return new SearchIndex({
     reader,
     cold: { events: cold },
@@ -32,8 +36,10 @@ function indexWith(cold: (session: string) => Promise<undefined>, failures: unkn
     owns: () => true,
     everyMs: 0,
     touchedMax: 1000,
+    wordsMax: 100_000,
     log: (_level, text) => failures.push(text),
     observe: () => undefined,
+    ...more,
   });
 }
 
@@ -52,10 +58,13 @@ async function put(sessions: typeof talk): Promise<void> {
 const find = async (q: string): Promise<readonly string[]> =>
   (await new Search(reader, realClock).find({ q, limit: 1000 })).sessions;
 
+/** Something of it was committed, but not what: it is read from the tables. */
+const untold = (session: string) => ({ request: { session, events: [] } });
+
 t.test('what the index finds is what a look through all texts finds', async (t) => {
   await put(talk.slice(0, 40));
   const index = indexWith(() => Promise.resolve(undefined));
-  for (const { session } of talk.slice(0, 40)) index.touched(session);
+  for (const { session } of talk.slice(0, 40)) index.committed([untold(session)]);
   await index.flush();
   const words = new Set(
     talk.slice(0, 10).flatMap(({ texts }) => texts.flatMap((text) => queryWords(text.slice(0, 6)))),
@@ -79,6 +88,39 @@ function hasWord(text: string, word: string): boolean {
   return folded.split(/[^\p{L}\p{N}\p{M}]+|(?=\p{Script=Han})/u).includes(word);
 }
 
+t.test(
+  'the words of what is committed are kept for the index; a gap, or too many, are read again',
+  async (t) => {
+    const some = talk.slice(50, 60);
+    await put(some);
+    for (const wordsMax of [100_000, 20, 0]) {
+      await pg.sql`delete from search`;
+      const counts: Record<string, number> = {};
+      const observe = (what: string, count: number): void =>
+        void (counts[what] = (counts[what] ?? 0) + count);
+      const index = indexWith(() => Promise.resolve(undefined), [], { wordsMax, observe });
+      for (const [place, { session, events }] of some.entries())
+        for (const [at, json] of events.entries()) {
+          // The first session’s second event is not told of; the last one is told of when the others were indexed.
+          if (place === 0 && at === 1) continue;
+          index.committed([{ request: { session, events: [{ seq: at + 1, json }] } }]);
+          if (place === some.length - 1 && at === 1) await index.flush();
+        }
+      await index.flush();
+      for (const { session, texts } of some)
+        for (const text of texts.slice(0, 3))
+          for (const word of queryWords(text).slice(0, 3))
+            t.ok((await find(word)).includes(session), `${word} in ${session}, with ${wordsMax} words kept`);
+      t.equal(
+        counts['events'],
+        some.reduce((sum, { events }) => sum + events.length, 0),
+      );
+      if (wordsMax > 1000) t.equal(counts['reread'], 1, 'only the one with the gap');
+      else t.ok(counts['reread']! > 5);
+    }
+  },
+);
+
 t.test('a session that can’t be read does not hold up the others', async (t) => {
   await put(talk.slice(40, 44));
   const [bad, ...good] = talk.slice(40, 44);
@@ -88,7 +130,7 @@ t.test('a session that can’t be read does not hold up the others', async (t) =
     if (session === bad!.session) throw new KefuError('unavailable', 'the object store is away');
     return Promise.resolve(undefined);
   }, failures);
-  for (const { session } of [bad!, ...good]) index.touched(session);
+  for (const { session } of [bad!, ...good]) index.committed([untold(session)]);
   const flushed = index.flush();
   const isIndexed = async (session: string): Promise<boolean> =>
     (await pg.sql`select 1 from search where session = ${session}::uuid`).length > 0;
