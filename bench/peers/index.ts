@@ -10,6 +10,7 @@ import type { Order, Work } from '../talk/load-process.ts';
 import type { LoadResult } from '../talk/load.ts';
 import type { Target } from '../talk/pairs.ts';
 import { compareWithServer } from '../talk/throughput.ts';
+import { writeCharts } from './charts.ts';
 import { NotInstalled, type PeerName, type RunningPeer } from './peer.ts';
 import { planOf, smoke, type Plan } from './plan.ts';
 import { startPeer } from './start.ts';
@@ -207,9 +208,10 @@ function textOf(plan: Plan, report: Omit<Report, 'text'>): string {
 }
 
 export async function run(flags: readonly string[]): Promise<void> {
-  const { plan, json } = planOf(flags);
+  const { plan, json, charts } = planOf(flags);
   const report = await measure(plan, (line) => void process.stderr.write(`${line}\n`));
   process.stdout.write(`\n${report.text}`);
+  if (charts !== undefined) writeCharts(charts, report);
   if (json !== undefined)
     writeFileSync(json, `${JSON.stringify({ machine: machine(), plan, ...report }, null, 2)}\n`);
 }
