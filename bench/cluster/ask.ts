@@ -55,7 +55,7 @@ export async function ask(plan: Plan): Promise<Measured> {
 
 type How = AskKind | 'JSON' | 'NotePack';
 const ways: readonly How[] = ['bare', 'actor', 'JSON', 'NotePack'];
-const depths = [1, 16];
+const depths = [1, 16, 128];
 type Results = Readonly<Record<string, readonly Asked[]>>;
 
 function pair<Order extends object>(file: URL): Record<'asker' | 'answerer', Helper<Order>> {

@@ -44,7 +44,7 @@ export interface Measured {
 const whole: Plan = {
   parts: allParts,
   rounds: 3,
-  askMs: 2000,
+  askMs: 1500,
   idleMs: 30_000,
   watched: 90,
   drainEveryMs: 50,
