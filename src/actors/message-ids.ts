@@ -13,17 +13,17 @@ export class MessageIds {
     return this.#size;
   }
 
-  add(sender: string, id: string, seq: number): void {
+  /** `hash`: that of the sender and the id, `idHash`. */
+  add(hash: number, seq: number): void {
     if ((this.#size + 1) * 4 > this.#table.length) this.#grow();
-    this.#insert(idHash(sender, id), seq);
+    this.#insert(hash, seq);
     this.#size += 1;
   }
 
-  /** The places where a message of this id may stand; empty means certainly new. */
-  find(sender: string, id: string): number[] | undefined {
+  /** The places where a message of this id may stand; undefined means certainly new. */
+  find(hash: number): number[] | undefined {
     const table = this.#table;
     if (table.length === 0) return undefined;
-    const hash = idHash(sender, id);
     const mask = table.length / 2 - 1;
     let found: number[] | undefined;
     for (let slot = hash & mask; table[slot * 2 + 1] !== 0; slot = (slot + 1) & mask) {
@@ -53,6 +53,7 @@ export class MessageIds {
 /** Of all sessions in which nothing was said yet. */
 const empty = new Uint32Array(0);
 
-function idHash(sender: string, id: string): number {
+/** Made once a message: with every character looked at, it costs more than the table. */
+export function idHash(sender: string, id: string): number {
   return hash32(id, hash32(sender));
 }

@@ -22,7 +22,7 @@ import {
   type Said,
   type SessionMessage,
 } from './messages.ts';
-import { MessageIds } from './message-ids.ts';
+import { idHash, MessageIds } from './message-ids.ts';
 import type { History, Journal, Sessions } from './ports.ts';
 import { afterCommit } from './session-effects.ts';
 import { messageEvent, stateEvent } from './session-events.ts';
@@ -198,17 +198,20 @@ class SessionActor implements Actor<SessionMessage> {
         (error: unknown) => this.#refuse(from, toRefusal(error)),
       );
     }
-    const places = this.#ids.find(who.id, id);
+    const hash = idHash(who.id, id);
+    const places = this.#ids.find(hash);
     if (places !== undefined) return this.#sayAgain(places, who, fromJson, id, body, from);
-    this.#sayNew(who, fromJson, id, body, from);
+    this.#sayNew(who, fromJson, id, body, from, hash);
   }
 
   async #loadIds(): Promise<void> {
     const ids = new MessageIds();
     const isClosed = this.#committed?.state === 'closed';
-    await this.#options.history.messageIds(this.#id, isClosed, (seq, sender, id) => ids.add(sender, id, seq));
+    await this.#options.history.messageIds(this.#id, isClosed, (seq, sender, id) =>
+      ids.add(idHash(sender, id), seq),
+    );
     for (const { event } of this.#pending)
-      if (event.type === 'message') ids.add(event.sender, event.id, event.seq);
+      if (event.type === 'message') ids.add(idHash(event.sender, event.id), event.seq);
     this.#ids = ids;
   }
 
@@ -255,7 +258,8 @@ class SessionActor implements Actor<SessionMessage> {
     this.#tell(peer, { type: 'said', session: this.#id, conn: peer.conn, id, seq: event.seq, at: event.at });
   }
 
-  #sayNew(who: Sender, fromJson: string, id: string, body: unknown, from: Requester): void {
+  /** `hash`: of an id that was certainly not there. */
+  #sayNew(who: Sender, fromJson: string, id: string, body: unknown, from: Requester, hash?: number): void {
     const decision = decide({ type: 'say', id, body }, this.#state, who);
     if ('refusal' in decision) return this.#refuseWhenSure(from, decision.refusal);
     if (this.#state!.lastSeq >= this.#options.messagesMax) return this.#refuseWhenSure(from, tooLong);
@@ -264,7 +268,8 @@ class SessionActor implements Actor<SessionMessage> {
     const event = messageEvent(this.#id, seq, at, who.id, fromJson, id, body);
     if (!this.#append([event], undefined, undefined)) return this.#refuse(from, journalGone);
     // One that was refused may be tried again, and again.
-    if (this.#ids!.find(who.id, id)?.includes(seq) !== true) this.#ids!.add(who.id, id, seq);
+    const known = hash ?? idHash(who.id, id);
+    if (hash !== undefined || this.#ids!.find(known)?.includes(seq) !== true) this.#ids!.add(known, seq);
     this.#state = { ...this.#state!, lastSeq: seq };
     this.#pending.push({ event, state: this.#state, requesters: [from], after: [], done: undefined });
   }

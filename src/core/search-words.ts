@@ -24,12 +24,45 @@ function runsOf(text: string): string[] {
 
 /** Adds a text's words. */
 export function addWords(text: string, words: Set<string>): void {
+  if (!addPlainWords(text, words)) addAnyWords(text, words);
+}
+
+/** By the rules of Unicode; four times as slow as `addPlainWords`, and the same where that one knows its way. */
+export function addAnyWords(text: string, words: Set<string>): void {
   for (const run of runsOf(text)) {
     if (!together.test(run)) words.add(run.length <= wordCharsMax ? run : firstOf(run));
     else if (surrogate.test(run)) addTogether([...run], words);
     // Of units as they are: nearly all that is written has no others, and an array of them would cost more than the rest.
     else addTogether(run, words);
   }
+}
+
+/** What a unit is: of a Latin word, a Chinese character, nothing of a word, or something for which the rules are needed. */
+const kinds = { latin: 1, han: 2, other: 3, unknown: 0 } as const;
+const kindOf = new Uint8Array(65_536);
+const between = (first: number, last: number, kind: number): void => void kindOf.fill(kind, first, last + 1);
+between(0x00, 0x7f, kinds.other);
+for (const range of ['09', 'az', 'AZ']) between(range.charCodeAt(0), range.charCodeAt(1), kinds.latin);
+between(0x4e00, 0x9fff, kinds.han);
+// Punctuation of Chinese texts, as it is and in full width: whatever it is folded to is no letter either.
+for (const mark of '\u3000、。〈〉《》「」『』【】“”‘’…—～！＂＃＄％＆＇（）＊＋，－．／：；＜＝＞？＠［＼］｛｜｝')
+  between(mark.charCodeAt(0), mark.charCodeAt(0), kinds.other);
+
+/** Of texts of Latin letters, digits and Chinese characters, as most are; false: there is something else in it. */
+function addPlainWords(text: string, words: Set<string>): boolean {
+  for (let at = 0; at < text.length; at += 1) if (kindOf[text.charCodeAt(at)] === kinds.unknown) return false;
+  const folded = text.toLowerCase();
+  let start = 0;
+  let kind: number = kinds.other;
+  for (let at = 0; at <= folded.length; at += 1) {
+    const next = at === folded.length ? kinds.other : kindOf[folded.charCodeAt(at)]!;
+    if (next === kind) continue;
+    if (kind === kinds.latin) words.add(folded.slice(start, Math.min(at, start + wordCharsMax)));
+    else if (kind === kinds.han) addTogether(folded.slice(start, at), words);
+    kind = next;
+    start = at;
+  }
+  return true;
 }
 
 const surrogate = /[\ud800-\udfff]/;

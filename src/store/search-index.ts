@@ -387,14 +387,21 @@ const bodyFields = ['text', 'title', 'caption', 'description', 'name'] as const;
 
 const messageKey = '"type":"message"';
 const bodyKey = ',"body":';
+const textStart = '{"type":"text","text":"';
+const textEnd = '"}}';
 
 /** The texts of an event that are searched: messages and notes. */
 export function textsOf(json: string): string[] {
   // A message as it is written has its body last, and quotes within a text are escaped: only that is parsed.
-  const at = json.includes(messageKey) ? json.indexOf(bodyKey) : -1;
-  if (at >= 0)
+  const at = json.includes(messageKey) ? json.indexOf(bodyKey) + bodyKey.length : 0;
+  if (at >= bodyKey.length)
     try {
-      return bodyTexts(JSON.parse(json.slice(at + bodyKey.length, -1)));
+      // A plain text without anything escaped is what it is.
+      const isPlain = json.startsWith(textStart, at) && !json.includes('\\', at);
+      const from = at + textStart.length;
+      if (isPlain && json.indexOf('"', from) === json.length - textEnd.length && json.endsWith(textEnd))
+        return [json.slice(from, -textEnd.length)];
+      return bodyTexts(JSON.parse(json.slice(at, -1)));
     } catch {
       // Of another make, with more after its body.
     }

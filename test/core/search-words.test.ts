@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { addWords, marksOf, queryWords } from '../../src/core/search-words.ts';
+import { addAnyWords, addWords, marksOf, queryWords } from '../../src/core/search-words.ts';
 
 function wordsOf(text: string): Set<string> {
   const words = new Set<string>();
@@ -36,6 +36,43 @@ t.test('every part of a Chinese text, and every word, is found by it', (t) => {
       },
     ),
   );
+  t.end();
+});
+
+t.test('the short way finds the same words as the rules of Unicode', (t) => {
+  const strange = fc.constantFrom(
+    ...'éÅＡ１ｂアひ한한ﬁ①µ‐–·\u0301\u200d²㎏𠮷😀، ß',
+    '“',
+    '，',
+    '。',
+    '！',
+    '…',
+    '—',
+    '\u3000',
+  );
+  const mixed = fc.array(fc.oneof(piece, piece, strange, fc.string(), fc.constant('A'.repeat(50))), {
+    maxLength: 8,
+  });
+  fc.assert(
+    fc.property(mixed, (pieces) => {
+      const text = pieces.join('');
+      const [short, long] = [new Set<string>(), new Set<string>()];
+      addWords(text, short);
+      addAnyWords(text, long);
+      t.strictSame([...short].sort(), [...long].sort(), text);
+    }),
+    { numRuns: 3000 },
+  );
+  // Every unit by itself, and between letters: a table that is wrong for one of them is found.
+  for (let unit = 0; unit < 0x10000; unit += 1) {
+    if (unit >= 0xd800 && unit < 0xe000) continue;
+    const text = `a${String.fromCharCode(unit)}中`;
+    const [short, long] = [new Set<string>(), new Set<string>()];
+    addWords(text, short);
+    addAnyWords(text, long);
+    if ([...short].join(' ') !== [...long].join(' '))
+      t.fail(`U+${unit.toString(16)}: ${[...short].join(' ')}, ${[...long].join(' ')}`);
+  }
   t.end();
 });
 
