@@ -97,7 +97,7 @@ async function idle(
 
 async function open({ openSessions, stillMs }: Plan): Promise<{ rows: Row[]; work: string }> {
   const dataDir = newDataDir();
-  const node = await startBenchNode(dataDir, { MALLOC_ARENA_MAX: '1' });
+  const node = await startBenchNode(dataDir);
   let crowd: Crowd | undefined;
   try {
     const before = await settledMemory([node.pid], stillMs);
@@ -130,7 +130,7 @@ async function open({ openSessions, stillMs }: Plan): Promise<{ rows: Row[]; wor
 /** All are cut off in the middle of a message, and come back as fast as they can. */
 async function storm(plan: Plan, progress: (line: string) => void): Promise<{ rows: Row[]; work: string }> {
   const dataDir = newDataDir();
-  const node = await startBenchNode(dataDir, { MALLOC_ARENA_MAX: '1' });
+  const node = await startBenchNode(dataDir);
   let crowd: Crowd | undefined;
   try {
     crowd = await Crowd.visit(node.port, plan.storm);

@@ -54,7 +54,8 @@ export async function startBenchNode(dataDir: string, env: Record<string, string
     process.execPath,
     [main, '--demo', '--port', String(port), '--data-dir', dataDir],
     {
-      env: { ...process.env, ...noLimits, ...env },
+      // As `npm start` has it.
+      env: { ...process.env, MALLOC_ARENA_MAX: '1', ...noLimits, ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     },
   );

@@ -220,6 +220,8 @@ function settingsOf(socketDir: string, options: EmbeddedOptions): Readonly<Recor
     full_page_writes: 'on',
     // By pglz: these binaries are built without lz4.
     wal_compression: 'on',
+    // A new segment of 16 MB is not written full of zeros first: that held up every commit for 50 ms, each 16 MB.
+    wal_init_zero: 'off',
     max_wal_size: '2GB',
     checkpoint_timeout: '15min',
     jit: 'off',
