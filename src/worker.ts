@@ -39,6 +39,7 @@ import { People } from './store/people.ts';
 import { SessionIndex } from './store/session-index.ts';
 import { newestTerms } from './store/shards.ts';
 import { WorkerArchive } from './worker-archive.ts';
+import { giveMemoryBack } from './worker-memory.ts';
 import { WorkerSearch } from './worker-search.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './worker-messages.ts';
 import { workerObjects } from './worker-objects.ts';
@@ -303,6 +304,7 @@ const host: ConnectionHost = {
 
 const load = () => ({ connections: gateway.size, journalQueue: journal.queued, feed: feed?.stats });
 tellLoad(clock, load, (load) => send({ type: 'load', load }));
+giveMemoryBack({ clock, closed: () => gateway.closed, log: told });
 const delay = monitorEventLoopDelay({ resolution: 10 });
 delay.enable();
 
@@ -486,11 +488,9 @@ parentPort!.on('message', (message: ToWorker) => {
     case 'close':
       return closeDoor();
     case 'drain':
-      void drain(message.deadlineMs).then(() => send({ type: 'drained' }));
-      return;
+      return void drain(message.deadlineMs).then(() => send({ type: 'drained' }));
     case 'stop':
-      void stop().then(() => process.exit(0));
-      return;
+      return void stop().then(() => process.exit(0));
   }
 });
 

@@ -1,7 +1,7 @@
 import { Helper } from '../support/helper.ts';
 import type { Connected, CrowdOrder, Stormed } from './crowd-process.ts';
 
-/** A load process may hold 20,000 files, and one address has 28,000 ports. */
+/** A load process may hold 20,000 files. */
 const partMax = 7500;
 let addresses = 0;
 
@@ -17,9 +17,8 @@ export class Crowd {
     const each = Math.floor(count / partCount);
     await crowd.#all((part, index) => {
       addresses += 1;
-      const address = `127.0.${10 + (addresses >> 7)}.${1 + (addresses & 127)}`;
       const own = index === 0 ? count - each * (partCount - 1) : each;
-      return part.ask({ do: 'visit', port, count: own, address });
+      return part.ask({ do: 'visit', port, count: own, network: `127.0.${10 + addresses}` });
     });
     return crowd;
   }

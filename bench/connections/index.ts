@@ -150,7 +150,8 @@ async function storm(plan: Plan, progress: (line: string) => void): Promise<{ ro
         `all back after ${Math.round(last.at(-1)!)} ms, all acked after ${Math.round(acked.at(-1)!)} ms`,
       );
     }
-    const after = await settledMemory([node.pid], plan.stillMs);
+    // Longer than it takes to be looked at again.
+    const after = await settledMemory([node.pid], 2 * plan.stillMs);
     const checked = await crowd.check(node.port);
     const many = plan.storm.toLocaleString('en');
     return {

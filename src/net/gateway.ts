@@ -77,6 +77,8 @@ export class Gateway {
   readonly #connections = new Map<number, Connection>();
   #next: number;
   #closing = false;
+  /** Connections that have ended since the start. */
+  closed = 0;
 
   constructor(options: GatewayOptions) {
     this.#options = options;
@@ -170,6 +172,7 @@ export class Gateway {
     socket?.gone();
     if (connection === undefined) return;
     this.#connections.delete(connection.number);
+    this.closed += 1;
     connection.closed();
   }
 
