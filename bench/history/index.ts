@@ -12,8 +12,11 @@ import { meanwhile } from './meanwhile.ts';
 import { reads } from './reads.ts';
 import { searches } from './searches.ts';
 
+const allParts = ['search', 'tiers', 'meanwhile'] as const;
+
 /** What to measure, and how much of it. */
 export interface Plan {
+  readonly parts: readonly (typeof allParts)[number][];
   /** In PostgreSQL, and in the search index. */
   readonly messages: number;
   /** Of these, sessions with about so many events go to the archive. */
@@ -29,6 +32,7 @@ export interface Plan {
 }
 
 export const whole: Plan = {
+  parts: allParts,
   messages: 1_000_000,
   archived: 400_000,
   reads: 1000,
@@ -40,6 +44,7 @@ export const whole: Plan = {
   manySessions: 1_000_000,
 };
 export const smoke: Plan = {
+  parts: allParts,
   messages: 4000,
   archived: 2000,
   reads: 40,
@@ -64,34 +69,49 @@ export async function measure(
   plan: Plan,
   progress: (text: string) => void = () => undefined,
 ): Promise<Report> {
-  const pg = await startPostgres({ sharedBuffersBytes: 512 * 2 ** 20 });
   const rows: Row[] = [];
   const work: string[] = [];
+  const take = (part: { readonly rows: readonly Row[]; readonly work: string }): void => {
+    rows.push(...part.rows);
+    work.push(part.work);
+  };
+  if (plan.parts.includes('search') || plan.parts.includes('tiers')) await ofOneTable(plan, progress, take);
+  if (plan.parts.includes('meanwhile')) take(await meanwhile(plan, progress));
+  return { rows, work };
+}
+
+/** All on the same talk. */
+async function ofOneTable(
+  plan: Plan,
+  progress: (text: string) => void,
+  take: (part: { readonly rows: readonly Row[]; readonly work: string }) => void,
+): Promise<void> {
+  const pg = await startPostgres({ sharedBuffersBytes: 512 * 2 ** 20 });
   const folder = await mkdtemp(join(tmpdir(), 'kefu-bench-'));
   try {
     const talk = await loadTalk(pg, plan, progress);
     progress(`${talk.events} events in ${talk.sessions.length} sessions are in PostgreSQL`);
-    const found = await searches(pg, talk, plan, progress);
+    if (plan.parts.includes('search')) take(await searches(pg, talk, plan, progress));
+    if (!plan.parts.includes('tiers')) return;
     const stored = await archive(pg, talk, plan, folder);
     progress(stored.work);
-    const read = await reads(pg, talk, plan, stored, folder);
-    rows.push(...stored.rows, ...read.rows, ...found.rows);
-    work.push(stored.work, read.work, found.work);
+    take(stored);
+    take(await reads(pg, talk, plan, stored, folder));
   } finally {
     await pg.stop();
     await rm(folder, { recursive: true, force: true });
   }
-  const chats = await meanwhile(plan, progress);
-  return { rows: [...rows, ...chats.rows], work: [...work, chats.work] };
 }
 
-const usage = 'npm run bench history -- [--smoke] [--messages N] [--json FILE]\n';
+const usage =
+  'npm run bench history -- [--smoke] [--only search,tiers,meanwhile] [--messages N] [--json FILE]\n';
 
 export async function run(flags: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...flags],
     options: {
       smoke: { type: 'boolean' },
+      only: { type: 'string' },
       messages: { type: 'string' },
       json: { type: 'string' },
       help: { type: 'boolean' },
@@ -100,7 +120,8 @@ export async function run(flags: readonly string[]): Promise<void> {
   if (values.help === true) return void process.stdout.write(usage);
   const base = values.smoke === true ? smoke : whole;
   const messages = Number(values.messages ?? base.messages);
-  const plan = { ...base, messages, archived: Math.min(base.archived, messages / 2) };
+  const parts = allParts.filter((part) => values.only === undefined || values.only.split(',').includes(part));
+  const plan = { ...base, parts, messages, archived: Math.min(base.archived, messages / 2) };
   const report = await measure(plan, (text) => process.stderr.write(`${text}\n`));
   process.stdout.write(`\n${markdown(report.rows, report.work)}`);
   if (values.json !== undefined)

@@ -233,18 +233,23 @@ t.test('three NATS', async (t) => {
             won.map((it) => it === true),
           );
       };
+      // Until it is enough: a fast machine makes hundreds of claims before a process is dead.
+      let isEnough = false;
       const running = (async () => {
-        for (let epoch = 1; epoch <= 200; epoch += 1) await claimAll(epoch);
+        for (let epoch = 1; !isEnough; epoch += 1) await claimAll(epoch);
       })();
       void running.catch(() => undefined);
       await until('claims are made', () => outcomes.size > 5);
       await servers.kill(leader);
       const settled = outcomes.size;
-      await until('claims are made again', () => outcomes.size > settled + 20, 20_000);
+      await until('claims are made again', () => outcomes.size > settled + 20, 20_000).finally(() => {
+        isEnough = true;
+      });
       await running;
+      const newest = [...outcomes.keys()].at(-10)!;
       for (const [epoch, won] of outcomes) {
         t.equal(won.filter(Boolean).length, 1, `one winner of ${epoch}`);
-        if (epoch > 190)
+        if (epoch >= newest)
           t.equal(await all[0]!.claimant(30, epoch), `n${won.indexOf(true)}~1.1`, `and it is found`);
       }
       await servers.restart(leader);
