@@ -141,11 +141,14 @@ async function run(
     if (flags.has('--json')) out.print(`${JSON.stringify(result, undefined, 2)}\n`);
     else {
       for (const problem of result.problems) out.print(`BROKEN ${problem}\n`);
+      for (const segment of result.unread) out.print(`UNREAD ${segment}\n`);
+      const unread = result.unread.length === 0 ? '' : `; ${result.unread.length} segments could not be read`;
       out.print(
-        `${result.sessions} sessions in ${result.segments} segments are sound, ${result.problems.length} problems\n`,
+        `${result.sessions} sessions in ${result.segments} segments are sound, ${result.problems.length} problems${unread}\n`,
       );
     }
-    return result.problems.length > 0 ? 1 : 0;
+    if (result.problems.length > 0) return 1;
+    return result.unread.length > 0 ? 2 : 0;
   }
   if (action === 'stats') {
     const stats = await tools.stats();

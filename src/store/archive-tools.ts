@@ -1,8 +1,8 @@
-import type { Sql } from './database.ts';
+import { KefuError } from '../core/errors.ts';
 import type { ColdEvents } from './cold-events.ts';
-import type { Reader } from './database.ts';
+import type { Reader, Sql } from './database.ts';
 import type { ObjectStore } from './object-store.ts';
-import { readWhole, type ArchiveDictionaries } from './segment-store.ts';
+import { isLost, readWhole, type ArchiveDictionaries } from './segment-store.ts';
 import { decodeBlock, dictionaryIdOf, inspectSegment } from './segment.ts';
 
 export interface ArchiveToolsOptions {
@@ -29,6 +29,8 @@ export interface Verified {
   readonly sessions: number;
   /** What is broken, with the object, the byte and the session. */
   readonly problems: readonly string[];
+  /** Segments that could not be had from the store, and why not: nothing is known of them. */
+  readonly unread: readonly string[];
 }
 
 /** What is in memory is in no database: see `kefu_history_stored_bytes` of /metrics. */
@@ -59,6 +61,8 @@ export interface Stats {
 type Progress = (done: number, all: number) => void;
 
 const segmentBytesMax = 512 * 2 ** 20;
+/** So many segments in a row that can't be had: then the store can't, and the rest is not waited for. */
+const unreadMax = 3;
 const pageUsual = 500;
 const firstId = '00000000-0000-0000-0000-000000000000';
 /** Problems told by name; a store that has lost all would have millions. */
@@ -74,10 +78,15 @@ export class ArchiveTools {
     this.#options = options;
   }
 
-  /** Reads every segment as a whole, and every session by its place in the database. */
+  /**
+   * Reads every segment as a whole, and every session by its place in the database. Rejects where the store or the
+   * database can't be had at all.
+   */
   async verify(progress: Progress): Promise<Verified> {
     const { sql, page = pageUsual } = this.#options;
     const problems = new Problems();
+    const unread = new Problems();
+    let unreadInRow = 0;
     const [counted] = await sql<
       { count: string }[]
     >`select count(*) as count from segments where state = 'ready'`;
@@ -87,7 +96,14 @@ export class ArchiveTools {
       const rows = await sql<{ id: string; object: string }[]>`
         select id, object from segments where state = 'ready' and id > ${after}::uuid order by id limit ${page}`;
       for (const segment of rows) {
-        sessions += await this.#verifySegment(segment, problems);
+        try {
+          sessions += await this.#verifySegment(segment, problems);
+          unreadInRow = 0;
+        } catch (error) {
+          unreadInRow += 1;
+          if (!(error instanceof KefuError) || unreadInRow === unreadMax) throw error;
+          unread.add(`${segment.object}: ${causeText(error)}`);
+        }
         segments += 1;
         progress(Math.min(segments, all), all);
       }
@@ -102,7 +118,7 @@ export class ArchiveTools {
       limit ${problemsMax}`;
     for (const { id } of nowhere)
       problems.add(`session ${id} should be in the archive, and has no place there`);
-    return { segments, sessions, problems: problems.told() };
+    return { segments, sessions, problems: problems.told(), unread: unread.told() };
   }
 
   async #verifySegment({ id, object }: { id: string; object: string }, problems: Problems): Promise<number> {
@@ -111,6 +127,7 @@ export class ArchiveTools {
     try {
       content = await readWhole(store, object, segmentBytesMax);
     } catch (error) {
+      if (!isLost(error)) throw error;
       if (await this.#isReady(id)) problems.add(`${object}: ${(error as Error).message}`);
       return 0;
     }
@@ -133,12 +150,11 @@ export class ArchiveTools {
         const block = content.subarray(entry.place, entry.place + entry.length);
         const needs = block.length === entry.length ? dictionaryIdOf(block) : undefined;
         const dictionary =
-          needs === undefined
-            ? undefined
-            : await dictionaries.get(needs, { store, object }).catch(() => undefined);
+          needs === undefined ? undefined : await dictionaries.find(needs, { store, object });
         decodeBlock(entry, block, () => dictionary);
         sound += 1;
       } catch (error) {
+        if (!isLost(error)) throw error;
         found.add((error as Error).message);
       }
     }
@@ -322,6 +338,10 @@ class Problems {
   told(): readonly string[] {
     return this.#more === 0 ? this.#named : [...this.#named, `and ${this.#more} more`];
   }
+}
+
+function causeText({ message, cause }: Error): string {
+  return cause instanceof Error ? `${message}: ${cause.message}` : message;
 }
 
 function share(part: number, whole: number): number | null {

@@ -153,7 +153,7 @@ export class Compactor {
       const needed = new Map<string, Dictionary>();
       for (const id of new Set(blocks.map(dictionaryIdOf)))
         if (id !== undefined) {
-          const found = await dictionaries.get(id, { store, object: old.object }).catch(() => undefined);
+          const found = await dictionaries.find(id, { store, object: old.object });
           if (found !== undefined) needed.set(id, found);
         }
       const measured = await pool.measure(content, live, [...needed.values()]);

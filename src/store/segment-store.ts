@@ -41,6 +41,19 @@ export class ArchiveDictionaries {
     return dictionary;
   }
 
+  /** Undefined where it is nowhere, or broken. Rejects where the database or the store can't tell. */
+  async find(
+    id: string,
+    segment: { readonly store: ObjectStore; readonly object: string },
+  ): Promise<Dictionary | undefined> {
+    try {
+      return await this.get(id, segment);
+    } catch (error) {
+      if (isLost(error)) return undefined;
+      throw error;
+    }
+  }
+
   async #stored(id: string): Promise<Dictionary | undefined> {
     const [row] = await this.#reader.query(
       (sql) => sql<{ data: string }[]>`
@@ -65,6 +78,12 @@ export class ArchiveDictionaries {
         on conflict do nothing`,
     );
   }
+}
+
+/** What was written is not there, or not what was written; everything else may be tried again. */
+export function isLost(error: unknown): boolean {
+  if (error instanceof BrokenSegment) return true;
+  return error instanceof KefuError && (error.code === 'not_found' || error.code === 'too_large');
 }
 
 /** One session's events, by one ranged read. Broken bytes are never given out: they are a BrokenSegment. */

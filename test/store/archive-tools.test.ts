@@ -1,15 +1,25 @@
 import t from 'tap';
+import { KefuError } from '../../src/core/errors.ts';
 import { IdSource } from '../../src/core/ids.ts';
 import { realChance, realClock } from '../../src/core/real-clock.ts';
 import { ArchiveTools } from '../../src/store/archive-tools.ts';
 import { Archiver } from '../../src/store/archiver.ts';
 import { ColdEvents } from '../../src/store/cold-events.ts';
 import { Reader } from '../../src/store/database.ts';
+import type { ObjectStore } from '../../src/store/object-store.ts';
 import { openFileStore } from '../../src/store/object-store-file.ts';
 import { SegmentPool } from '../../src/store/segment-pool.ts';
 import { ArchiveDictionaries } from '../../src/store/segment-store.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 
+const away = new KefuError('unavailable', 'the object store is away');
+const methodsOf = (store: ObjectStore): ObjectStore => ({
+  put: (key, content, options) => store.put(key, content, options),
+  get: (key, range) => store.get(key, range),
+  head: (key) => store.head(key),
+  delete: (key) => store.delete(key),
+  list: (prefix) => store.list(prefix),
+});
 const count = 2_000;
 const page = 9;
 const ids = new IdSource(realClock, realChance);
@@ -68,8 +78,24 @@ t.test(
     const before = await tools.stats();
     t.match(before, { cold_sessions: count, cold_events: 2 * count, warm_events: 0, garbage_share: 0 });
     const verified = await tools.verify(() => undefined);
-    t.same(verified, { segments: before.segments, sessions: count, problems: [] });
+    t.same(verified, { segments: before.segments, sessions: count, problems: [], unread: [] });
     t.ok(before.segments > page, `${before.segments} segments, more than a page`);
+
+    let calls = 0;
+    const fails = (when: (call: number) => boolean): ArchiveTools => {
+      const get: ObjectStore['get'] = (key, range) =>
+        when((calls += 1)) ? Promise.reject(away) : store.get(key, range);
+      const half: ObjectStore = { ...methodsOf(store), get };
+      return new ArchiveTools({ sql: pg.sql, reader, store: half, dictionaries, cold, page });
+    };
+    const once = await fails((call) => call === 2).verify(() => undefined);
+    t.match(once, { segments: before.segments, problems: [], unread: [/^archive\/.*is away$/] });
+    t.ok(once.sessions < count, 'nothing is said of what was not read');
+    await t.rejects(
+      fails(() => true).verify(() => undefined),
+      away,
+      'nor is a store that is away broken',
+    );
 
     const found: string[] = [];
     const seen: number[] = [];
