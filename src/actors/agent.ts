@@ -71,6 +71,8 @@ class AgentActor implements Actor<AgentMessage> {
   #peers: Peer[] = [];
   /** Session → the seq of its event that made it ours, or a later one; undefined when only the tables said so. */
   readonly #held = new Map<string, number | undefined>();
+  /** Sessions that connections were told are this agent's, by an earlier instance; until they are looked up. */
+  readonly #doubted = new Set<string>();
   /** By session. Each promise makes a new one, so that what was looked up of an older one is not taken for it. */
   readonly #reserved = new Map<string, Slot>();
   #presence: Presence = 'offline';
@@ -80,6 +82,7 @@ class AgentActor implements Actor<AgentMessage> {
   /** No slot is promised before: those promised by an instance that crashed have lapsed by then. */
   #grantsFromMs = 0;
   #reconciling = false;
+  #reconcileAgain = false;
   #reconciledAtMs: number;
 
   constructor(options: AgentOptions, context: Context<AgentMessage>) {
@@ -125,6 +128,7 @@ class AgentActor implements Actor<AgentMessage> {
       case 'connect':
         this.#connect(message.peer);
         reply?.ok(this.#connected());
+        this.#doubt(message.held ?? []);
         return;
       case 'disconnect':
         return this.#disconnect(
@@ -177,8 +181,8 @@ class AgentActor implements Actor<AgentMessage> {
 
   #connect(peer: Peer): void {
     const first = this.#peers.length === 0;
-    this.#peers = this.#peers.filter((other) => other.thread !== peer.thread || other.conn !== peer.conn);
-    this.#peers.push(peer);
+    const isKnown = this.#peers.some(({ thread, conn }) => thread === peer.thread && conn === peer.conn);
+    if (!isKnown) this.#peers.push(peer);
     this.#context.cancelTimer('grace');
     this.#gone = false;
     if (this.#peers.length > this.#options.connectionsMax) {
@@ -191,6 +195,13 @@ class AgentActor implements Actor<AgentMessage> {
     // One who comes and goes is compared as often as one who stays.
     const sinceMs = this.#context.clock.nowMs() - this.#reconciledAtMs;
     this.#context.startTimer('reconcile', Math.max(0, reconcileMs - sinceMs), { type: 'reconcile' });
+  }
+
+  /** What a connection has heard of an earlier instance; what ended since, nobody could tell it. */
+  #doubt(told: readonly string[]): void {
+    const doubtful = told.filter((session) => !this.#held.has(session));
+    for (const session of doubtful) this.#doubted.add(session);
+    if (doubtful.length > 0) this.#reconcile();
   }
 
   #connected(): Connected {
@@ -320,6 +331,7 @@ class AgentActor implements Actor<AgentMessage> {
 
   #hold(session: string, seq: number): void {
     this.#reserved.delete(session);
+    this.#doubted.delete(session);
     const known = this.#held.has(session);
     this.#held.set(session, Math.max(seq, this.#held.get(session) ?? 0));
     if (known) return;
@@ -330,7 +342,7 @@ class AgentActor implements Actor<AgentMessage> {
 
   /** A session says that it left. It may have come back since: an older word than what is known here says nothing. */
   #letGo(session: string, reason: string, seq: number): void {
-    if (!this.#held.has(session)) return;
+    if (!this.#held.has(session) && !this.#doubted.has(session)) return;
     const since = this.#held.get(session);
     if (since === undefined) this.#reconcile();
     else if (since < seq) this.#release(session, reason, seq);
@@ -338,7 +350,8 @@ class AgentActor implements Actor<AgentMessage> {
 
   /** A slot that is reserved for it stays: that is a later promise. */
   #release(session: string, reason: string, seq: number): void {
-    if (!this.#held.delete(session)) return;
+    const isKnown = this.#held.delete(session);
+    if (!this.#doubted.delete(session) && !isKnown) return;
     this.#tellPeers((conns) => ({ type: 'released', conns, session, reason, seq }));
     this.#idleSince = this.#context.clock.wallMs();
     this.#report();
@@ -350,12 +363,16 @@ class AgentActor implements Actor<AgentMessage> {
     if (!this.#gone) this.#context.startTimer('reconcile', reconcileMs, { type: 'reconcile' });
     // What a queue has missed of this agent it learns now.
     for (const group of this.#profile!.groups) this.#tellQueue(group);
+    this.#reconcileAgain = this.#reconciling;
     if (this.#reconciling) return;
     this.#reconciling = true;
+    const { system } = this.#context;
     void this.#differences().then(
       ({ held, lost }) => {
         this.#reconciling = false;
-        this.#context.system.notify(agentKind, this.#id, { type: 'found', held, lost });
+        system.notify(agentKind, this.#id, { type: 'found', held, lost });
+        // What was doubted meanwhile was perhaps not looked at.
+        if (this.#reconcileAgain) system.notify(agentKind, this.#id, { type: 'reconcile' });
       },
       () => {
         this.#reconciling = false;
@@ -364,13 +381,11 @@ class AgentActor implements Actor<AgentMessage> {
   }
 
   async #differences(): Promise<{ held: Sighting[]; lost: Sighting[] }> {
-    const here = new Set(this.#held.keys());
-    const unsure = [...this.#held].filter(([, seq]) => seq === undefined).map(([session]) => session);
+    const here = [...this.#held.keys(), ...this.#doubted];
+    const sure = new Set(here.filter((session) => this.#held.get(session) !== undefined));
     const stored = new Set(await this.#options.sessions.heldBy(this.#id));
-    const doubtful = [...here]
-      .filter((id) => !stored.has(id))
-      .concat([...stored].filter((id) => !here.has(id)))
-      .concat(unsure.filter((id) => stored.has(id)));
+    const doubtful = new Set([...here, ...stored]);
+    for (const session of sure) if (stored.has(session)) doubtful.delete(session);
     const held: Sighting[] = [];
     const lost: Sighting[] = [];
     for (const session of doubtful) {

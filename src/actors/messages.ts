@@ -223,8 +223,8 @@ export interface AgentProfile {
 }
 
 export type AgentMessage =
-  /** ask → Connected */
-  | { readonly type: 'connect'; readonly peer: Peer }
+  /** ask → Connected. `held`: sessions that the connection was told are this agent's */
+  | { readonly type: 'connect'; readonly peer: Peer; readonly held?: readonly string[] }
   | { readonly type: 'disconnect'; readonly peer: Peer }
   /** ask → null */
   | { readonly type: 'presence'; readonly state: Presence }

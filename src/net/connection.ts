@@ -57,6 +57,9 @@ export const closeCodes = {
 /** Frames that came before `ready`; they are handled after it. */
 const heldMax = 64;
 
+/** How often what an agent's connection was told is compared with what the agent's actor knows. */
+const compareTicks = 20;
+
 /** One WebSocket: its greeting, its requests and its end. What it follows is `follower.ts`. */
 export class Connection implements FollowerPort {
   readonly number: number;
@@ -229,7 +232,7 @@ export class Connection implements FollowerPort {
     try {
       const { session } = await this.#host.requests.open(this.#who!, frame);
       if (this.follower.get(session.id) !== undefined) return this.send({ t: 'opened', ref, session });
-      const snapshot = await this.follower.follow(session.id, 'opened', 0);
+      const snapshot = await this.follower.follow(session.id, 0);
       this.cork(() => {
         this.send({ t: 'opened', ref, session: snapshot?.view ?? session });
         this.follower.begin(session.id, snapshot);
@@ -295,14 +298,8 @@ export class Connection implements FollowerPort {
     const snapshots = await Promise.all(
       [...ids].map(async (id): Promise<[string, Snapshot] | undefined> => {
         const after = resume[id] ?? (who.kind === 'customer' ? 0 : 'head');
-        const snapshot = await this.follower.follow(id, 'hello', after);
-        const sub = this.follower.get(id);
-        if (snapshot === undefined || sub === undefined) return undefined;
-        if (who.kind !== 'customer' && !sessions.includes(id)) {
-          const closed = snapshot.view.state === 'closed';
-          sub.released = { reason: closed ? 'closed' : 'moved', seq: snapshot.head };
-        }
-        return [id, snapshot];
+        const snapshot = await this.follower.follow(id, after);
+        return snapshot === undefined || this.follower.get(id) === undefined ? undefined : [id, snapshot];
       }),
     );
     return { me, snapshots: snapshots.filter((entry) => entry !== undefined) };
@@ -319,7 +316,7 @@ export class Connection implements FollowerPort {
   }
 
   #reconnectAgent(who: Actor): void {
-    this.#host.requests.reconnect(who, this.#peer).then(
+    this.#host.requests.reconnect(who, this.#peer, this.follower.held()).then(
       ({ sessions }) => {
         for (const session of sessions) if (this.follower.get(session) === undefined) this.assigned(session);
       },
@@ -359,10 +356,12 @@ export class Connection implements FollowerPort {
     if (this.#stage === 'ready' && !this.follower.isBehind) this.send(frame);
   }
 
-  /** Once a second or so: tries again what could not be had. */
-  tick(): void {
+  /** Once a second or so, the `count`th time: tries again what could not be had. */
+  tick(count: number): void {
     if (this.#stage !== 'ready') return;
     this.follower.tick();
+    // What its actor told may have been lost on the way, and nothing that follows would show it.
+    if (this.#agent !== undefined && (count + this.number) % compareTicks === 0) this.#reconnectDue = true;
     this.#catchUpWithAgent();
   }
 

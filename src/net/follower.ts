@@ -51,12 +51,8 @@ export class Follower {
   }
 
   /** Subscribes, and settles with the snapshot; undefined when the session is not to be seen. Events wait for `begin`. */
-  follow(
-    session: string,
-    purpose: Subscription['purpose'],
-    after: number | 'tail' | 'head',
-  ): Promise<Snapshot | undefined> {
-    const sub = new Subscription(session, purpose, after);
+  follow(session: string, after: number | 'tail' | 'head'): Promise<Snapshot | undefined> {
+    const sub = new Subscription(session, after);
     this.#subs.set(session, sub);
     return new Promise((resolve, reject) => {
       sub.ready = (result) => {
@@ -79,7 +75,9 @@ export class Follower {
     sub.head = Math.max(sub.head, snapshot.head);
     sub.live = true;
     sub.asking = false;
-    if (sub.purpose !== 'assigned') this.#advance(sub, new EventFrames(snapshot.events));
+    // What ended the hold may have been told before this was followed: the session knows.
+    if (!mayHold(this.#port.who(), snapshot)) sub.released ??= releasedBy(snapshot);
+    this.#advance(sub, new EventFrames(snapshot.events));
     this.#catchUp(sub);
     if (sub.early !== undefined) this.#port.send(sub.early);
     sub.early = undefined;
@@ -141,8 +139,9 @@ export class Follower {
     if (sub === undefined) return;
     if (sub.ready !== undefined) return sub.ready(why);
     sub.asking = false;
-    if (why.code === 'not_found') this.#resubscribe(sub);
-    else sub.retry = true;
+    if (why.code !== 'not_found') sub.retry = true;
+    // It does not know this connection, or will not: what may not be seen any more is not followed any more.
+    else if (!this.again(session)) this.#lose(sub);
   }
 
   /** These sessions' actors started anew and do not know this connection. */
@@ -177,6 +176,11 @@ export class Follower {
     for (const sub of this.#subs.values()) if (sub.live) this.#catchUp(sub);
   }
 
+  /** The sessions that an agent was told are its own, or is about to be. */
+  held(): string[] {
+    return [...this.#subs.values()].filter((sub) => sub.released === undefined).map((sub) => sub.session);
+  }
+
   drop(session: string): void {
     this.#subs.delete(session);
     this.#port.unsubscribe(session);
@@ -195,8 +199,9 @@ export class Follower {
       if (old.released === undefined) return;
       this.#letGo(old);
     }
-    const snapshot = await this.follow(session, 'assigned', 'tail');
+    const snapshot = await this.follow(session, 'tail');
     if (snapshot === undefined || this.#port.isGone() || !this.#subs.has(session)) return;
+    if (!mayHold(this.#port.who(), snapshot)) return this.drop(session);
     const { view, events } = snapshot;
     this.#port.cork(() => {
       this.#port.send({
@@ -205,7 +210,7 @@ export class Follower {
         customer: view.customer,
         events: events.map((event) => visibleEvent(event, this.#port.who().kind)),
       });
-      this.begin(session, { ...snapshot, from: snapshot.from + events.length });
+      this.begin(session, { ...snapshot, from: snapshot.from + events.length, events: [] });
     });
   }
 
@@ -218,6 +223,12 @@ export class Follower {
     if (sub.lastSeq >= seq) return this.#letGo(sub);
     sub.head = Math.max(sub.head, seq);
     this.#catchUp(sub);
+  }
+
+  #lose(sub: Subscription): void {
+    if (this.#port.who().kind === 'customer') return this.drop(sub.session);
+    sub.released ??= { reason: 'moved', seq: sub.lastSeq };
+    this.#letGo(sub);
   }
 
   #letGo(sub: Subscription): void {
@@ -299,6 +310,15 @@ export class Follower {
     if (sub.ready === undefined) sub.retry = true;
     else sub.ready(sessionBusy);
   }
+}
+
+/** Customers follow what is theirs, agents what they hold. */
+function mayHold(who: Actor, { view }: Snapshot): boolean {
+  return who.kind === 'customer' || (view.state === 'chatting' && view.agent?.id === who.id);
+}
+
+function releasedBy({ view, head }: Snapshot): Subscription['released'] {
+  return { reason: view.state === 'closed' ? 'closed' : 'moved', seq: head };
 }
 
 const sessionBusy = refusal('busy', 'the session is busy; try again', 500);

@@ -77,6 +77,7 @@ export class Gateway {
   readonly #connections = new Map<number, Connection>();
   #next: number;
   #closing = false;
+  #ticks = 0;
   /** Connections that have ended since the start. */
   closed = 0;
 
@@ -182,6 +183,7 @@ export class Gateway {
     clock.after(tickMs, () => {
       if (this.#closing) return;
       this.#tick();
+      this.#ticks += 1;
       const now = clock.nowMs();
       const wall = clock.wallMs();
       for (const connection of this.#connections.values()) {
@@ -190,7 +192,7 @@ export class Gateway {
           connection.end(helloLate, closeCodes.badFrame);
         else if (limits.heartbeatMs > 0 && now - connection.heardAtMs > 2.5 * limits.heartbeatMs)
           connection.end(silent, closeCodes.gone);
-        else connection.tick();
+        else connection.tick(this.#ticks);
       }
     });
   }

@@ -58,16 +58,18 @@ export class Requests {
       const open = await again((ms) => customer.ask<string | null>({ type: 'current' }, ms));
       return { who, me: who, sessions: open === null ? [] : [open] };
     }
-    const { profile, sessions } = await this.#connect(identity.id, peer);
+    const { profile, sessions } = await this.#connect(identity.id, peer, []);
     return { who: agentActor(profile), me: profile, sessions };
   }
 
-  reconnect(who: Actor, peer: Peer): Promise<Connected> {
-    return this.#connect(who.id, peer);
+  /** `held`: what the connection was told is this agent's; it is told `released` of what is not any more. */
+  reconnect(who: Actor, peer: Peer, held: readonly string[]): Promise<Connected> {
+    return this.#connect(who.id, peer, held);
   }
 
-  #connect(agent: string, peer: Peer): Promise<Connected> {
-    return again((ms) => this.#system.ref(agentKind, agent).ask<Connected>({ type: 'connect', peer }, ms));
+  #connect(agent: string, peer: Peer, held: readonly string[]): Promise<Connected> {
+    const ref = this.#system.ref(agentKind, agent);
+    return again((ms) => ref.ask<Connected>({ type: 'connect', peer, held }, ms));
   }
 
   leave(agent: string, peer: Peer): void {

@@ -17,8 +17,6 @@ export class Subscription {
   askedTicks = 0;
   /** The snapshot has come: events may be sent. */
   live = false;
-  /** What to do with the snapshot. */
-  purpose: 'hello' | 'opened' | 'assigned';
   /** Ids of messages said here and not acked: their event leaves as an ack. */
   #said: Map<string, Ref | undefined | Waiting> | undefined;
   /** This agent's hold is over: told after the event of that seq. */
@@ -33,9 +31,8 @@ export class Subscription {
   /** Subscribed again since the last snapshot. */
   inVain = 0;
 
-  constructor(session: string, purpose: Subscription['purpose'], after: number | 'tail' | 'head') {
+  constructor(session: string, after: number | 'tail' | 'head') {
     this.session = session;
-    this.purpose = purpose;
     this.after = after;
   }
 

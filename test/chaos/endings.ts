@@ -25,7 +25,8 @@ async function untilRight(
 
 /** By what agents were told: each session has one, and none has more than it may. */
 export function noneInTwoHands(agents: readonly Agent[]): Promise<void> {
-  return untilRight('no session is in two hands', 20_000, () => {
+  // What was lost on its way to an agent is told again within 20 s.
+  return untilRight('no session is in two hands', 40_000, () => {
     const holders = new Map<string, string>();
     for (const { name, held } of agents) {
       if (held.size > capacity) return `${name} was told of ${held.size} sessions`;

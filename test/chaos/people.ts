@@ -194,14 +194,12 @@ export class Agent extends Person {
   async #act(session: string): Promise<void> {
     const token = this.out.token(this.name);
     const turn = this.chance.next();
-    let ending: string;
-    if (turn < 0.01) ending = await this.insist(session, token, { t: 'close', reason: token }, 'ok');
+    if (turn < 0.01) await this.insist(session, token, { t: 'close', reason: token }, 'ok');
     else if (turn < 0.03) {
       const agent = this.chance.happens(0.5) ? this.chance.pick(this.colleagues).id : undefined;
       const to = agent === undefined ? { group: 'support' } : { agent };
-      ending = await this.insist(session, token, { t: 'transfer', to, note: token }, 'ok');
-    } else ending = await this.insist(session, token, { t: 'say', id: token, body: 'hello' }, 'ack');
-    if (ending === 'over' && turn >= 0.03) this.#drop(session);
+      await this.insist(session, token, { t: 'transfer', to, note: token }, 'ok');
+    } else await this.insist(session, token, { t: 'say', id: token, body: 'hello' }, 'ack');
   }
 
   /** Longer than the grace time, or not; said, or just gone. */

@@ -40,6 +40,7 @@ export abstract class Person {
   readonly out: Outside;
   readonly chance: SimChance;
   client: Client | undefined;
+  #greeting: Client | undefined;
   /** The last seq of each session that it follows. */
   seqs: Record<string, number> = {};
   /** Away: does not connect. */
@@ -88,6 +89,7 @@ export abstract class Person {
   leave(): void {
     const { client } = this;
     this.client = undefined;
+    if (this.#greeting === client) this.#greeting = undefined;
     this.#place += 1 + this.chance.below(2);
     if (client === undefined) return;
     this.#keep(client);
@@ -223,6 +225,7 @@ export abstract class Person {
     for (const session of this.following())
       if (this.seqs[session] !== undefined) resume[session] = this.seqs[session];
     Object.assign(client.lastSeq, resume);
+    this.#greeting = client;
     client.onFrame = (frame) => this.#hear(client, frame);
     const closed = client.untilClosed(2 ** 31 - 1).then(() => undefined);
     const greeted = client
@@ -243,6 +246,7 @@ export abstract class Person {
       this.out.ledger.refusals += 1;
     }
     this.#place += 1;
+    this.#greeting = undefined;
     this.#keep(client);
     client.close();
     return undefined;
@@ -250,7 +254,8 @@ export abstract class Person {
 
   #hear(client: Client, frame: Frame): void {
     this.out.ledger.saw(frame);
-    if (client === this.client || frame.t === 'ready') this.hear(frame);
+    // What follows `ready` may come with it.
+    if (client === this.client || client === this.#greeting) this.hear(frame);
     // All of them would be a lot, after half an hour.
     if (client.frames.length > 2 * framesKept) client.frames.splice(0, framesKept);
   }

@@ -1,8 +1,9 @@
 import t from 'tap';
 import type { Connected } from '../../src/actors/messages.ts';
-import { KefuError } from '../../src/core/errors.ts';
+import { KefuError, refusal } from '../../src/core/errors.ts';
 import { jsonCodec } from '../../src/net/codec.ts';
 import { Connection, type ConnectionHost } from '../../src/net/connection.ts';
+import type { Snapshot } from '../../src/net/subscription.ts';
 import type { Actor } from '../../src/rules/session.ts';
 
 const agent = '01920000-0000-7000-8000-0000000000aa';
@@ -13,9 +14,10 @@ type Greeting = Awaited<ReturnType<ConnectionHost['requests']['greet']>>;
 
 /** A connection of an agent whose greeting ends when the test says so. */
 function greeted() {
-  const sent: { t: string; code?: string }[] = [];
+  const sent: { t: string; code?: string; reason?: string }[] = [];
   const told: object[] = [];
   const left: string[] = [];
+  const compared: (readonly string[])[] = [];
   let greetings = 0;
   let answer!: (greeting: Greeting) => void;
   let refuse!: (error: KefuError) => void;
@@ -26,7 +28,10 @@ function greeted() {
         answer = resolve;
         refuse = reject;
       }),
-    reconnect: () => Promise.resolve({ profile: {}, sessions: [session] } as unknown as Connected),
+    reconnect: (_who: Actor, _peer: object, held: readonly string[]) => {
+      compared.push(held);
+      return Promise.resolve({ profile: {}, sessions: [session] } as unknown as Connected);
+    },
     leave: (id: string) => void left.push(id),
   };
   const host = {
@@ -51,8 +56,25 @@ function greeted() {
     connection.receive(bytes.buffer, false, 0);
     while (greetings === before) await turn();
   };
-  const ready = (): void => answer({ who, me: {}, sessions: [] });
-  return { connection, sent, told, left, hello, ready, refuse: (error: KefuError) => refuse(error) };
+  const ready = (sessions: string[] = []): void => answer({ who, me: {}, sessions });
+  const types = (): string => sent.map(({ t }) => t).join();
+  return {
+    connection,
+    sent,
+    types,
+    told,
+    left,
+    compared,
+    hello,
+    ready,
+    refuse: (error: KefuError) => refuse(error),
+  };
+}
+
+/** What a session answers to who subscribes, when it has `head` events. */
+function snapshotOf(state: 'chatting' | 'closed', head: number, holder = agent) {
+  const view = { id: session, state, agent: { id: holder, name: 'Ann' }, customer: { id: 'c' } };
+  return { view, events: [], from: head, head, reset: false, marks: {} } as unknown as Snapshot;
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -86,3 +108,61 @@ t.test(
     t.same(left, [agent, agent]);
   },
 );
+
+t.test('what ended before it was followed is not kept for its agent', async (t) => {
+  const { connection, sent, types, told, hello, ready } = greeted();
+  await hello();
+  // As the agent's actor knew it when it was asked.
+  ready([session]);
+  while (told.length === 0) await turn();
+  connection.follower.snapshot(session, snapshotOf('closed', 9));
+  while (sent.length < 2) await turn();
+  t.equal(types(), 'ready,released');
+  t.equal(sent[1]!.reason, 'closed');
+  t.match(told.at(-1), { type: 'unsubscribe' });
+
+  connection.assigned(session);
+  connection.follower.snapshot(session, snapshotOf('chatting', 11, 'another'));
+  while (told.length < 4) await turn();
+  t.equal(types(), 'ready,released', 'nor is it told of one that was passed on meanwhile');
+});
+
+t.test('what is released while it is asked for is told and taken back', async (t) => {
+  const { connection, sent, types, hello, ready } = greeted();
+  await hello();
+  ready();
+  while (sent.length === 0) await turn();
+  connection.assigned(session);
+  connection.follower.released(session, 'transferred', 4);
+  connection.follower.snapshot(session, snapshotOf('chatting', 4));
+  while (sent.length < 3) await turn();
+  t.equal(types(), 'ready,assigned,released');
+});
+
+t.test('every 20 seconds what an agent was told is compared with what its actor knows', async (t) => {
+  const { connection, types, told, compared, hello, ready } = greeted();
+  await hello();
+  ready([session]);
+  while (told.length === 0) await turn();
+  connection.follower.snapshot(session, snapshotOf('chatting', 3));
+  while (types() !== 'ready') await turn();
+  for (let count = 0; count < 40; count += 1) connection.tick(count);
+  t.same(compared, [[session], [session]]);
+});
+
+t.test('an agent lets go of what it may not see any more, and does not ask for ever', async (t) => {
+  const { connection, sent, types, told, hello, ready } = greeted();
+  await hello();
+  ready([session]);
+  while (told.length === 0) await turn();
+  connection.follower.snapshot(session, snapshotOf('chatting', 3));
+  while (types() !== 'ready') await turn();
+  connection.restarted((kind) => kind === 'session');
+  let asked = 0;
+  for (let before = 0; before < told.length && asked < 1000; asked += 1) {
+    before = told.length;
+    connection.follower.missed(session, refusal('not_found', 'there is no such session'));
+  }
+  t.ok(asked < 20, `${asked} times`);
+  t.match(sent.at(-1), { t: 'released', session, reason: 'moved' });
+});

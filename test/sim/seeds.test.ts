@@ -118,6 +118,12 @@ const found: readonly (readonly [bug: string, seed: number, faults: string, watc
     900106697,
     'crash:976:3:3:85,noLeader:2804:2:4:2758,cut:4370:4:4:1394,disconnect:9322:4:3:2134',
   ],
+  ['an agent’s connection was not told again what was lost on the way to it', 5001, ''],
+  [
+    'an agent was never told what ended while its actor was on its way to another node',
+    5018,
+    'crash:39:0:1:2457,hang:1070:2:1:454,sleep:5350:0:3:11583,cut:6173:3:0:1037',
+  ],
 ];
 
 for (const [bug, seed, faults, watchers = 0] of found)

@@ -1,6 +1,7 @@
 import { IdSource, shardCount } from '../../src/core/ids.ts';
 import { SimChance } from './chance.ts';
-import { AgentClient, CustomerClient, type HistoryEntry, type Outside } from './clients.ts';
+import { AgentClient } from './agent-client.ts';
+import { CustomerClient, type HistoryEntry, type Outside } from './clients.ts';
 import type { Fault } from './faults.ts';
 import { faultText } from './faults.ts';
 import { Ledger } from './ledger.ts';
@@ -274,8 +275,12 @@ export class SimCluster {
     const waiting = states.filter(({ state }) => state === 'waiting' || state === 'transferring');
     for (const agent of this.agents)
       if (!agent.isReady) troubles.push(`agent ${agent.who.id} is not connected`);
-    for (const { id } of this.agents.map((agent) => agent.who)) {
-      const held = states.filter((it) => it.state === 'chatting' && it.agent?.id === id).length;
+    for (const { who, told } of this.agents) {
+      const { id } = who;
+      const has = states.filter((it) => it.state === 'chatting' && it.agent?.id === id).map((it) => it.id);
+      const held = has.length;
+      if (has.sort().join() !== [...told].sort().join())
+        troubles.push(`agent ${id} was told of ${[...told].join()} and has ${has.join()}`);
       const fit = waiting.find((it) => it.target === null || it.target === id);
       if (fit !== undefined && held < this.#settings.capacity)
         troubles.push(

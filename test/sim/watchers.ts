@@ -97,7 +97,7 @@ export class WatcherClient extends Client {
     this.at((thread) => {
       if (thread !== home || this.#follower !== follower) return;
       follower
-        .follow(session, 'hello', this.lastSeq)
+        .follow(session, this.lastSeq)
         .then((snapshot) => (snapshot === undefined ? again() : follower.begin(session, snapshot)), again);
     });
   }
