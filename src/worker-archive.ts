@@ -69,7 +69,7 @@ export class WorkerArchive {
         'nothing is archived: in a cluster --objects must name a place that all nodes share, a folder or S3',
       );
     const shared = {
-      sql: openPool(database, 'archive', 2, statementMs),
+      sql: openPool(database, 'archive', 2, statementMs, true),
       store,
       dictionaries: this.#dictionaries,
       pool: new SegmentPool(archive.threads),

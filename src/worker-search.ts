@@ -29,7 +29,8 @@ export class WorkerSearch {
   readonly store: SearchStore;
 
   constructor({ config, database, clock, cold, sessions, owns, metrics, log }: WorkerSearchOptions) {
-    const reader = new Reader(openPool(database, 'search', connections, statementMs), clock, statementMs);
+    const sql = openPool(database, 'search', connections, statementMs, true);
+    const reader = new Reader(sql, clock, statementMs);
     this.index = new SearchIndex({
       reader,
       cold,

@@ -52,9 +52,9 @@ export async function startBenchNode(dataDir: string, env: Record<string, string
   const started = performance.now();
   const child: ChildProcess = spawn(
     process.execPath,
-    [main, '--demo', '--port', String(port), '--data-dir', dataDir],
+    // As `npm start` has it.
+    ['--no-parallel-scavenge', main, '--demo', '--port', String(port), '--data-dir', dataDir],
     {
-      // As `npm start` has it.
       env: { ...process.env, MALLOC_ARENA_MAX: '1', ...noLimits, ...env },
       stdio: ['ignore', 'pipe', 'inherit'],
     },

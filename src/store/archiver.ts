@@ -20,7 +20,7 @@ import type { ObjectStore } from './object-store.ts';
 import type { SegmentPool, SessionTexts } from './segment-pool.ts';
 import { publishSegment, type PublishStep } from './segment-publish.ts';
 import type { ArchiveDictionaries } from './segment-store.ts';
-import { digestOf, learnDictionary, SegmentWriter, type Dictionary } from './segment.ts';
+import { learnDictionary, SegmentWriter, type Dictionary } from './segment.ts';
 
 export interface ArchiverOptions {
   /** A pool of its own: long queries must not stand in the way of others. */
@@ -56,8 +56,8 @@ interface Built {
 /** Sessions looked for, and events read, at a time; a larger read would hold up the thread's chats. */
 const dueMax = 200;
 const readEvents = 500;
-/** Sessions whose events leave the table in one transaction. */
-const moveSessions = 100;
+/** Sessions whose events leave the table in one transaction: a chat's commit may have to wait for it. */
+const moveSessions = 25;
 const dictionaryAgeMs = 90 * 24 * 3_600_000;
 /** Sessions that could not be archived are left alone until the next start; more than this would be no accident. */
 const brokenMax = 1000;
@@ -132,13 +132,14 @@ export class Archiver {
       if (isFirst) dictionary = await this.#dictionary(batch);
       isFirst = false;
       const startMs = this.#options.clock.nowMs();
-      const blocks = await pool.encode(batch, dictionary);
+      const encoded = await pool.encode(batch, dictionary);
       let count = 0;
       for (const [index, { session, events: texts }] of batch.entries()) {
-        writer.add(session, blocks[index]!, texts.length, () => dictionary);
-        digests.set(session, digestOf(texts));
+        const { block, digest, raw: bytes } = encoded[index]!;
+        writer.add(session, block, texts.length, () => dictionary);
+        digests.set(session, digest);
         count += texts.length;
-        for (const text of texts) raw += Buffer.byteLength(text);
+        raw += bytes;
       }
       events += count;
       await this.#pace(count, startMs);

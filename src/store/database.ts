@@ -15,12 +15,16 @@ export type DatabaseAddress =
 
 export type Sql = postgres.Sql;
 
-/** Opens a pool; nothing connects before the first query. */
+/**
+ * Opens a pool; nothing connects before the first query. `isPlannedAnew`: for what looks up many rows at once. A plan that
+ * was kept since the tables were nearly empty reads them from end to end, until somebody analyzes them.
+ */
 export function openPool(
   address: DatabaseAddress,
   name: string,
   connections: number,
   statementMs: number,
+  isPlannedAnew = false,
 ): Sql {
   const options = {
     max: connections,
@@ -36,6 +40,7 @@ export function openPool(
       application_name: `kefu ${name}`,
       statement_timeout: statementMs,
       client_min_messages: 'warning',
+      ...(isPlannedAnew ? { plan_cache_mode: 'force_custom_plan' } : {}),
     },
   } as const;
   if ('url' in address) {

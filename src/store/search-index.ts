@@ -27,6 +27,8 @@ export interface SearchIndexOptions {
 /** Sessions indexed, and looked at, in one go. */
 const batchMax = 100;
 const sweepPage = 1000;
+/** For so many times as long as it took to index a batch nothing more is indexed: what waits longer is written less often. */
+const restShare = 4;
 /** Lexemes of a session; what comes later is not found by its words any more. A tsvector may hold 1 MB. */
 const lexemesMax = 20_000;
 const attemptsMax = 6;
@@ -194,8 +196,9 @@ export class SearchIndex {
       const startMs = clock.nowMs();
       try {
         await this.#index(due);
-        // Much to index, as at a start, must not take a chat's time: half of it is enough.
-        if (isPaced) await new Promise<void>((resolve) => clock.after(clock.nowMs() - startMs, resolve));
+        // Much to index, as at a start or a rush, must not take the chats' time.
+        const restMs = restShare * (clock.nowMs() - startMs);
+        if (isPaced) await new Promise<void>((resolve) => clock.after(restMs, resolve));
       } catch (error) {
         const newer = this.#touched;
         this.#touched = new Map();

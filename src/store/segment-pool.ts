@@ -21,11 +21,22 @@ export type SegmentTask =
     }
   | { readonly type: 'inspect'; readonly content: Uint8Array; readonly digests: ReadonlyMap<string, string> };
 
+/** A session's block, and what it was made of. */
+export interface Encoded {
+  readonly block: Uint8Array;
+  readonly digest: string;
+  /** Bytes of the JSON. */
+  readonly raw: number;
+}
+
 /** What a block holds, or why it can't be read. */
 export type Measured =
   { readonly digest: string; readonly events: number; readonly raw: number } | { readonly problem: string };
 
-/** Compressing and checking burn CPU: threads of their own do it, which end when there is nothing to do for a while. */
+/**
+ * Compressing and checking burn CPU: threads of their own do it, after everybody else, and end when there is nothing to do
+ * for a while.
+ */
 export class SegmentPool {
   readonly #pool: Piscina;
 
@@ -40,8 +51,8 @@ export class SegmentPool {
     });
   }
 
-  /** A block of each. */
-  encode(sessions: readonly SessionTexts[], dictionary: Dictionary | undefined): Promise<Uint8Array[]> {
+  /** Of each, in their order. */
+  encode(sessions: readonly SessionTexts[], dictionary: Dictionary | undefined): Promise<Encoded[]> {
     return this.#run({ type: 'encode', sessions, dictionary });
   }
 
