@@ -35,6 +35,8 @@ export class Follower {
   readonly #port: FollowerPort;
   readonly #outputBytes: number;
   readonly #subs = new Map<string, Subscription>();
+  /** What was asked of these has not come yet, or could not be asked; each second only they are looked at. */
+  #unanswered: Set<Subscription> | undefined;
   #behind = false;
 
   constructor(port: FollowerPort, outputBytes: number) {
@@ -54,6 +56,7 @@ export class Follower {
   follow(session: string, after: number | 'tail' | 'head'): Promise<Snapshot | undefined> {
     const sub = new Subscription(session, after);
     this.#subs.set(session, sub);
+    this.#await(sub);
     return new Promise((resolve, reject) => {
       sub.ready = (result) => {
         sub.ready = undefined;
@@ -139,7 +142,7 @@ export class Follower {
     if (sub === undefined) return;
     if (sub.ready !== undefined) return sub.ready(why);
     sub.asking = false;
-    if (why.code !== 'not_found') sub.retry = true;
+    if (why.code !== 'not_found') this.#retry(sub);
     // It does not know this connection, or will not: what may not be seen any more is not followed any more.
     else if (!this.again(session)) this.#lose(sub);
   }
@@ -161,12 +164,20 @@ export class Follower {
   /** Once a second or so: tries again what could not be had. */
   tick(): void {
     this.drained();
-    for (const sub of this.#subs.values()) {
-      if (sub.asking) sub.askedTicks += 1;
-      if (!sub.retry && (!sub.asking || sub.askedTicks < answerTicks)) continue;
+    const unanswered = this.#unanswered;
+    if (unanswered === undefined) return;
+    for (const sub of unanswered) {
+      const isGone = this.#subs.get(sub.session) !== sub;
+      if (isGone || (!sub.asking && !sub.retry)) {
+        unanswered.delete(sub);
+        continue;
+      }
+      sub.askedTicks += 1;
+      if (!sub.retry && sub.askedTicks < answerTicks) continue;
       sub.retry = false;
       this.#resubscribe(sub);
     }
+    if (unanswered.size === 0) this.#unanswered = undefined;
   }
 
   /** The peer has taken some of what was buffered. */
@@ -296,9 +307,20 @@ export class Follower {
     if (sub.lastSeq >= sub.head || sub.asking || this.#behind) return;
     sub.asking = true;
     sub.askedTicks = 0;
+    this.#await(sub);
     if (this.#port.replay(sub.session, sub.lastSeq)) return;
     sub.asking = false;
+    this.#retry(sub);
+  }
+
+  #retry(sub: Subscription): void {
     sub.retry = true;
+    this.#await(sub);
+  }
+
+  #await(sub: Subscription): void {
+    this.#unanswered ??= new Set();
+    this.#unanswered.add(sub);
   }
 
   #resubscribe(sub: Subscription): void {
@@ -306,8 +328,9 @@ export class Follower {
     if (!sub.live && sub.ready === undefined) return;
     sub.asking = true;
     sub.askedTicks = 0;
+    this.#await(sub);
     if (this.#port.subscribe(sub.session, sub.live ? sub.lastSeq : sub.after)) return;
-    if (sub.ready === undefined) sub.retry = true;
+    if (sub.ready === undefined) this.#retry(sub);
     else sub.ready(sessionBusy);
   }
 }

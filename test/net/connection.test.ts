@@ -166,3 +166,27 @@ t.test('an agent lets go of what it may not see any more, and does not ask for e
   t.ok(asked < 20, `${asked} times`);
   t.match(sent.at(-1), { t: 'released', session, reason: 'moved' });
 });
+
+t.test('what could not be had is asked for again, and what was not answered after a while', async (t) => {
+  const { connection, told, hello, ready } = greeted();
+  await hello();
+  ready([session]);
+  while (told.length === 0) await turn();
+  const asked = (): number => told.filter((it) => (it as { type: string }).type === 'subscribe').length;
+  const tick = (count: number): void => {
+    for (let ticks = 0; ticks < count; ticks += 1) connection.follower.tick();
+  };
+  tick(4);
+  t.equal(asked(), 1);
+  tick(1);
+  t.equal(asked(), 2, 'the first snapshot did not come for 5 ticks');
+  connection.follower.snapshot(session, snapshotOf('chatting', 3));
+  await turn();
+  tick(20);
+  t.equal(asked(), 2, 'nothing is waited for');
+  connection.follower.headIs(session, 4);
+  t.match(told.at(-1), { type: 'replay', after: 3 });
+  connection.follower.missed(session, refusal('unavailable', 'not now'));
+  tick(1);
+  t.equal(asked(), 3, 'it could not be had');
+});
