@@ -7,12 +7,12 @@ import { ShardMap } from '../../src/cluster/shard-map.ts';
 import { NatsWire } from '../../src/cluster/wire-nats.ts';
 import { shardCount } from '../../src/core/ids.ts';
 import { realChance, realClock } from '../../src/core/real-clock.ts';
-import { askFor, askMs, compare, question, type Asked, type Question } from './asking.ts';
+import { askFor, askMs, compare, question, type Asked, type Load, type Question } from './asking.ts';
 
 /** One of two processes: asks actors of the other over the real wire, or is asked; the same with bare NATS requests. */
 export type AskOrder =
   | { readonly do: 'join'; readonly nats: NatsOptions; readonly role: 'asker' | 'answerer' }
-  | { readonly do: 'ask'; readonly how: AskKind; readonly inFlight: number; readonly ms: number };
+  | { readonly do: 'ask'; readonly how: AskKind; readonly load: Load; readonly ms: number };
 
 /** `actor`: an ask to an actor; `bare`: a request of NATS with the same bytes. */
 export type AskKind = 'actor' | 'bare';
@@ -107,7 +107,7 @@ process.on('message', (order: AskOrder) => {
   const done: Promise<Asked | void> =
     order.do === 'join'
       ? join(order.nats, order.role)
-      : askFor(order.how === 'actor' ? askActor : askBare, order.inFlight, order.ms);
+      : askFor(order.how === 'actor' ? askActor : askBare, order.load, order.ms);
   done.then(
     (result) => process.send!({ result }),
     (error: Error) => process.send!({ error: error.stack }),

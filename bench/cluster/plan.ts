@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { Flags } from '../support/flags.ts';
 import type { Row } from '../support/report.ts';
 
 /** What to measure, and how much of it. */
@@ -80,43 +80,20 @@ const usage = `npm run bench cluster -- [--smoke] [--only ${allParts.join(',')}]
   [--rounds N] [--seconds N] [--watched N] [--every MS] [--pairs N] [--in-flight N]
 `;
 
-export function planOf(flags: readonly string[]): { plan: Plan; json: string | undefined } {
-  const { values } = parseArgs({
-    args: [...flags],
-    options: {
-      smoke: { type: 'boolean' },
-      only: { type: 'string' },
-      json: { type: 'string' },
-      rounds: { type: 'string' },
-      seconds: { type: 'string' },
-      watched: { type: 'string' },
-      every: { type: 'string' },
-      pairs: { type: 'string' },
-      'in-flight': { type: 'string' },
-      help: { type: 'boolean' },
-    },
-  });
-  if (values.help === true) {
-    process.stdout.write(usage);
-    process.exit(0);
-  }
-  const base = values.smoke === true ? smoke : whole;
-  const number = (text: string | undefined, otherwise: number): number =>
-    text === undefined ? otherwise : Number(text);
-  const only = values.only?.split(',');
-  const unknown = only?.find((part) => !allParts.some((it) => it === part));
-  if (unknown !== undefined) throw new Error(`${unknown} is none of ${allParts.join(', ')}`);
-  const ms = values.seconds === undefined ? undefined : Number(values.seconds) * 1000;
+export function planOf(args: readonly string[]): { plan: Plan; json: string | undefined } {
+  const names = ['only', 'rounds', 'seconds', 'watched', 'every', 'pairs', 'in-flight'] as const;
+  const flags = new Flags(args, usage, names);
+  const base = flags.isSmoke ? smoke : whole;
   const plan: Plan = {
     ...base,
-    parts: only === undefined ? base.parts : allParts.filter((part) => only.includes(part)),
-    rounds: number(values.rounds, base.rounds),
-    askMs: ms ?? base.askMs,
-    runMs: ms ?? base.runMs,
-    watched: number(values.watched, base.watched),
-    drainEveryMs: number(values.every, base.drainEveryMs),
-    pairs: number(values.pairs, base.pairs),
-    inFlight: number(values['in-flight'], base.inFlight),
+    parts: flags.some('only', allParts, base.parts),
+    rounds: flags.number('rounds', base.rounds),
+    askMs: flags.seconds('seconds', base.askMs),
+    runMs: flags.seconds('seconds', base.runMs),
+    watched: flags.number('watched', base.watched),
+    drainEveryMs: flags.number('every', base.drainEveryMs),
+    pairs: flags.number('pairs', base.pairs),
+    inFlight: flags.number('in-flight', base.inFlight),
   };
-  return { plan, json: values.json };
+  return { plan, json: flags.json };
 }

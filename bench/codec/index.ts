@@ -1,6 +1,5 @@
 import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
-import { parseArgs } from 'node:util';
 import { Packr } from 'msgpackr';
 import { messageEvent } from '../../src/actors/session-events.ts';
 import { jsonCodec, msgpackCodec, type Codec } from '../../src/net/codec.ts';
@@ -8,6 +7,7 @@ import { EventFrames } from '../../src/net/event-frames.ts';
 import { parseFrame } from '../../src/net/frames-in.ts';
 import type { MessageBody, TextBody } from '../../src/protocol/bodies.ts';
 import { timeText } from '../../src/protocol/session-view.ts';
+import { Flags } from '../support/flags.ts';
 import { machine } from '../support/machine.ts';
 import { machineLine, median, none, spread, table } from '../support/report.ts';
 import { makeFrames, type Frames } from './frames.ts';
@@ -199,22 +199,13 @@ function sizesOf({ name, says, events, acks }: Frames): string[][] {
 
 const usage = 'npm run bench codec -- [--smoke] [--rounds N] [--json FILE]\n';
 
-export async function run(flags: readonly string[]): Promise<void> {
-  const { values } = parseArgs({
-    args: [...flags],
-    options: {
-      smoke: { type: 'boolean' },
-      rounds: { type: 'string' },
-      json: { type: 'string' },
-      help: { type: 'boolean' },
-    },
-  });
-  if (values.help === true) return void process.stdout.write(usage);
-  const base = values.smoke === true ? smoke : whole;
-  const plan = { ...base, rounds: Number(values.rounds ?? base.rounds) };
+export async function run(args: readonly string[]): Promise<void> {
+  const flags = new Flags(args, usage, ['rounds']);
+  const base = flags.isSmoke ? smoke : whole;
+  const plan = { ...base, rounds: flags.number('rounds', base.rounds) };
   const report = await measure(plan, (line) => process.stderr.write(`${line.join(' | ')}\n`));
   const lines = [machineLine(), '', ...table(head, report.rows), '', ...report.notes];
   process.stdout.write(`\n${lines.join('\n')}\n`);
-  if (values.json !== undefined)
-    writeFileSync(values.json, `${JSON.stringify({ machine: machine(), plan, ...report }, null, 2)}\n`);
+  if (flags.json !== undefined)
+    writeFileSync(flags.json, `${JSON.stringify({ machine: machine(), plan, ...report }, null, 2)}\n`);
 }

@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { Flags } from '../support/flags.ts';
 
 export const allParts = ['idle', 'open', 'storm'] as const;
 export type Part = (typeof allParts)[number];
@@ -30,34 +30,16 @@ const usage = `npm run bench connections -- [--smoke] [--only idle,open,storm] [
   [--json FILE]
 `;
 
-export function planOf(flags: readonly string[]): { plan: Plan; json: string | undefined } {
-  const { values } = parseArgs({
-    args: [...flags],
-    options: {
-      smoke: { type: 'boolean' },
-      only: { type: 'string' },
-      customers: { type: 'string' },
-      open: { type: 'string' },
-      storm: { type: 'string' },
-      rounds: { type: 'string' },
-      json: { type: 'string' },
-      help: { type: 'boolean' },
-    },
-  });
-  if (values.help === true) {
-    process.stdout.write(usage);
-    process.exit(0);
-  }
-  const base = values.smoke === true ? smoke : whole;
-  const number = (text: string | undefined, otherwise: number): number =>
-    text === undefined ? otherwise : Number(text);
+export function planOf(args: readonly string[]): { plan: Plan; json: string | undefined } {
+  const flags = new Flags(args, usage, ['only', 'customers', 'open', 'storm', 'rounds']);
+  const base = flags.isSmoke ? smoke : whole;
   const plan: Plan = {
     ...base,
-    customers: number(values.customers, base.customers),
-    openSessions: number(values.open, base.openSessions),
-    storm: number(values.storm, base.storm),
-    rounds: number(values.rounds, base.rounds),
-    parts: allParts.filter((part) => values.only === undefined || values.only.split(',').includes(part)),
+    customers: flags.number('customers', base.customers),
+    openSessions: flags.number('open', base.openSessions),
+    storm: flags.number('storm', base.storm),
+    rounds: flags.number('rounds', base.rounds),
+    parts: flags.some('only', allParts),
   };
-  return { plan, json: values.json };
+  return { plan, json: flags.json };
 }

@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { Flags } from '../support/flags.ts';
 import type { Order } from './orders.ts';
 
 /** What to measure, and how much of it. */
@@ -138,30 +138,13 @@ export function scaled(order: Order, share: number): Order {
 
 const usage = `npm run bench engine -- [--smoke] [--only ${allParts.join(',')}] [--rounds N] [--scale N] [--json FILE]\n`;
 
-export function planOf(flags: readonly string[]): { plan: Plan; json: string | undefined } {
-  const { values } = parseArgs({
-    args: [...flags],
-    options: {
-      smoke: { type: 'boolean' },
-      only: { type: 'string' },
-      rounds: { type: 'string' },
-      scale: { type: 'string' },
-      json: { type: 'string' },
-      help: { type: 'boolean' },
-    },
-  });
-  if (values.help === true) {
-    process.stdout.write(usage);
-    process.exit(0);
-  }
-  const base = values.smoke === true ? smoke : whole;
-  const only = values.only?.split(',');
-  const unknown = only?.find((part) => !allParts.some((it) => it === part));
-  if (unknown !== undefined) throw new Error(`${unknown} is none of ${allParts.join(', ')}`);
+export function planOf(args: readonly string[]): { plan: Plan; json: string | undefined } {
+  const flags = new Flags(args, usage, ['only', 'rounds', 'scale']);
+  const base = flags.isSmoke ? smoke : whole;
   const plan: Plan = {
-    parts: only === undefined ? base.parts : allParts.filter((part) => only.includes(part)),
-    rounds: Number(values.rounds ?? base.rounds),
-    scale: Number(values.scale ?? base.scale),
+    parts: flags.some('only', allParts, base.parts),
+    rounds: flags.number('rounds', base.rounds),
+    scale: flags.number('scale', base.scale),
   };
-  return { plan, json: values.json };
+  return { plan, json: flags.json };
 }

@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { startPostgres } from '../../test/support/postgres.ts';
+import { Flags } from '../support/flags.ts';
 import { machine } from '../support/machine.ts';
 import { markdown, type Row } from '../support/report.ts';
 import { archive } from './archive.ts';
@@ -104,26 +104,21 @@ async function ofOneTable(
 }
 
 const usage =
-  'npm run bench history -- [--smoke] [--only search,tiers,meanwhile] [--messages N] [--json FILE]\n';
+  'npm run bench history -- [--smoke] [--only search,tiers,meanwhile] [--messages N] [--rounds N] [--json FILE]\n';
 
-export async function run(flags: readonly string[]): Promise<void> {
-  const { values } = parseArgs({
-    args: [...flags],
-    options: {
-      smoke: { type: 'boolean' },
-      only: { type: 'string' },
-      messages: { type: 'string' },
-      json: { type: 'string' },
-      help: { type: 'boolean' },
-    },
-  });
-  if (values.help === true) return void process.stdout.write(usage);
-  const base = values.smoke === true ? smoke : whole;
-  const messages = Number(values.messages ?? base.messages);
-  const parts = allParts.filter((part) => values.only === undefined || values.only.split(',').includes(part));
-  const plan = { ...base, parts, messages, archived: Math.min(base.archived, messages / 2) };
+export async function run(args: readonly string[]): Promise<void> {
+  const flags = new Flags(args, usage, ['only', 'messages', 'rounds']);
+  const base = flags.isSmoke ? smoke : whole;
+  const messages = flags.number('messages', base.messages);
+  const plan = {
+    ...base,
+    parts: flags.some('only', allParts),
+    messages,
+    archived: Math.min(base.archived, messages / 2),
+    rounds: flags.number('rounds', base.rounds),
+  };
   const report = await measure(plan, (text) => process.stderr.write(`${text}\n`));
   process.stdout.write(`\n${markdown(report.rows, report.work)}`);
-  if (values.json !== undefined)
-    writeFileSync(values.json, `${JSON.stringify({ machine: machine(), plan, ...report }, null, 2)}\n`);
+  if (flags.json !== undefined)
+    writeFileSync(flags.json, `${JSON.stringify({ machine: machine(), plan, ...report }, null, 2)}\n`);
 }

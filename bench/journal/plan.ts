@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { Flags } from '../support/flags.ts';
 
 /** What to measure, and how much of it. */
 export interface Plan {
@@ -79,22 +79,13 @@ export const smoke: Plan = { rounds: 1, warmMs: 20, runMs: 80, writers: 100 };
 
 const usage = 'npm run bench journal -- [--smoke] [--rounds N] [--seconds N] [--json FILE]\n';
 
-export function planOf(flags: readonly string[]): { plan: Plan; json: string | undefined } {
-  const { values } = parseArgs({
-    args: [...flags],
-    options: {
-      smoke: { type: 'boolean' },
-      rounds: { type: 'string' },
-      seconds: { type: 'string' },
-      json: { type: 'string' },
-      help: { type: 'boolean' },
-    },
-  });
-  if (values.help === true) {
-    process.stdout.write(usage);
-    process.exit(0);
-  }
-  const base = values.smoke === true ? smoke : whole;
-  const runMs = values.seconds === undefined ? base.runMs : Number(values.seconds) * 1000;
-  return { plan: { ...base, rounds: Number(values.rounds ?? base.rounds), runMs }, json: values.json };
+export function planOf(args: readonly string[]): { plan: Plan; json: string | undefined } {
+  const flags = new Flags(args, usage, ['rounds', 'seconds']);
+  const base = flags.isSmoke ? smoke : whole;
+  const plan = {
+    ...base,
+    rounds: flags.number('rounds', base.rounds),
+    runMs: flags.seconds('seconds', base.runMs),
+  };
+  return { plan, json: flags.json };
 }

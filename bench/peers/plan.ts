@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { Flags } from '../support/flags.ts';
 import { peerNames, type PeerName } from './peer.ts';
 
 export interface Plan {
@@ -24,38 +24,16 @@ export interface Asked {
   readonly charts: string | undefined;
 }
 
-export function planOf(flags: readonly string[]): Asked {
-  const { values } = parseArgs({
-    args: [...flags],
-    options: {
-      smoke: { type: 'boolean' },
-      only: { type: 'string' },
-      pairs: { type: 'string' },
-      'in-flight': { type: 'string' },
-      rounds: { type: 'string' },
-      seconds: { type: 'string' },
-      json: { type: 'string' },
-      charts: { type: 'string' },
-      help: { type: 'boolean' },
-    },
-  });
-  if (values.help === true) {
-    process.stdout.write(usage);
-    process.exit(0);
-  }
-  const base = values.smoke === true ? smoke : whole;
-  const number = (text: string | undefined, otherwise: number): number =>
-    text === undefined ? otherwise : Number(text);
-  const asked = values.only?.split(',');
-  const unknown = asked?.find((name) => !peerNames.some((peer) => peer === name));
-  if (unknown !== undefined) throw new Error(`${unknown} is no peer:\n${usage}`);
+export function planOf(args: readonly string[]): Asked {
+  const flags = new Flags(args, usage, ['only', 'pairs', 'in-flight', 'rounds', 'seconds', 'charts']);
+  const base = flags.isSmoke ? smoke : whole;
   const plan: Plan = {
-    pairs: number(values.pairs, base.pairs),
-    inFlight: number(values['in-flight'], base.inFlight),
-    rounds: number(values.rounds, base.rounds),
+    pairs: flags.number('pairs', base.pairs),
+    inFlight: flags.number('in-flight', base.inFlight),
+    rounds: flags.number('rounds', base.rounds),
     warmMs: base.warmMs,
-    runMs: values.seconds === undefined ? base.runMs : Number(values.seconds) * 1000,
-    peers: peerNames.filter((name) => asked === undefined || asked.includes(name)),
+    runMs: flags.seconds('seconds', base.runMs),
+    peers: flags.some('only', peerNames),
   };
-  return { plan, json: values.json, charts: values.charts };
+  return { plan, json: flags.json, charts: flags.text('charts') };
 }

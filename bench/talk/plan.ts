@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util';
+import { Flags } from '../support/flags.ts';
 
 /** What to measure, and how much of it. */
 export interface Plan {
@@ -59,44 +59,27 @@ const usage = `npm run bench talk -- [--smoke] [--only start,talk,stop,sessions,
   [--pairs N] [--rounds N] [--seconds N] [--in-flight 1,4,16] [--rate N] [--sessions 1000,10000,100000]
 `;
 
-export function planOf(flags: readonly string[]): { plan: Plan; json: string | undefined } {
-  const { values } = parseArgs({
-    args: [...flags],
-    options: {
-      smoke: { type: 'boolean' },
-      only: { type: 'string' },
-      json: { type: 'string' },
-      pairs: { type: 'string' },
-      rounds: { type: 'string' },
-      seconds: { type: 'string' },
-      'in-flight': { type: 'string' },
-      rate: { type: 'string' },
-      sessions: { type: 'string' },
-      help: { type: 'boolean' },
-    },
-  });
-  if (values.help === true) {
-    process.stdout.write(usage);
-    process.exit(0);
-  }
-  const base = values.smoke === true ? smoke : whole;
-  const number = (text: string | undefined, otherwise: number): number =>
-    text === undefined ? otherwise : Number(text);
-  const runMs = values.seconds === undefined ? base.runMs : Number(values.seconds) * 1000;
-  const parts =
-    values.only === undefined
-      ? base.parts
-      : allParts.filter((part) => values.only?.split(',').includes(part));
+export function planOf(args: readonly string[]): { plan: Plan; json: string | undefined } {
+  const flags = new Flags(args, usage, [
+    'only',
+    'pairs',
+    'rounds',
+    'seconds',
+    'in-flight',
+    'rate',
+    'sessions',
+  ]);
+  const base = flags.isSmoke ? smoke : whole;
   const plan: Plan = {
     ...base,
-    pairs: number(values.pairs, base.pairs),
-    rounds: number(values.rounds, base.rounds),
-    runMs,
-    rateMs: values.seconds === undefined ? base.rateMs : runMs,
-    inFlight: values['in-flight']?.split(',').map(Number) ?? base.inFlight,
-    rate: number(values.rate, base.rate),
-    sessions: values.sessions?.split(',').map(Number) ?? base.sessions,
-    parts,
+    pairs: flags.number('pairs', base.pairs),
+    rounds: flags.number('rounds', base.rounds),
+    runMs: flags.seconds('seconds', base.runMs),
+    rateMs: flags.seconds('seconds', base.rateMs),
+    inFlight: flags.numbers('in-flight', base.inFlight),
+    rate: flags.number('rate', base.rate),
+    sessions: flags.numbers('sessions', base.sessions),
+    parts: flags.some('only', allParts, base.parts),
   };
-  return { plan, json: values.json };
+  return { plan, json: flags.json };
 }

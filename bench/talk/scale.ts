@@ -23,40 +23,20 @@ async function withNode<T>(env: Record<string, string>, work: (node: BenchNode) 
   }
 }
 
-/** Agents talk in ever more sessions; then, with all of them open, in the first few again, which tells a drift of the machine from a cost. */
-export async function bySessions(plan: Plan): Promise<readonly Row[]> {
+/** A node with agents who have so many open sessions between them. */
+interface Crowd {
+  readonly node: BenchNode;
+  readonly load: Helper<ManyOrder>;
+}
+
+async function withCrowd<T>(plan: Plan, count: number, work: (crowd: Crowd) => Promise<T>): Promise<T> {
   return withNode({}, async (node) => {
     const load = new Helper<ManyOrder>(new URL('many-process.ts', import.meta.url));
     try {
-      const { sessions: counts, agents, rounds, warmMs, runMs } = plan;
-      const most = counts.at(-1)!;
-      await load.ask({
-        do: 'agents',
-        port: node.port,
-        count: agents,
-        capacity: Math.ceil((2 * most) / agents),
-      });
-      const rows: Row[] = [];
-      let first = 0;
-      const talk = async (name: string, sessions: number, wanted: string): Promise<void> => {
-        const results: LoadResult[] = [];
-        for (let round = 0; round < rounds; round += 1)
-          results.push(await load.ask<LoadResult>({ do: 'talk', inFlight, sessions, warmMs, runMs }));
-        const rates = results.map((it) => it.perSecond);
-        if (first === 0) first = median(rates);
-        const share = `${Math.round((median(rates) / first) * 100)} %`;
-        const memory = megabytes(memoryOf([node.pid]).rssBytes);
-        rows.push([name, `${spread(rates)}: ${share}; node ${memory}`, none, wanted]);
-      };
-      for (const count of counts) {
-        await load.ask({ do: 'sessions', port: node.port, count });
-        await talk(
-          `messages/s of ${agents} agents in ${count.toLocaleString('en')} open sessions`,
-          count,
-          count === most ? '80 %' : none,
-        );
-      }
-      await talk(`… in ${counts[0]!.toLocaleString('en')} of these`, counts[0]!, none);
+      const capacity = Math.ceil((2 * count) / plan.agents);
+      await load.ask({ do: 'agents', port: node.port, count: plan.agents, capacity });
+      await load.ask({ do: 'sessions', port: node.port, count });
+      const result = await work({ node, load });
       const { lastSeqs } = await load.ask<{ lastSeqs: [string, number][] }>({ do: 'check' });
       for (const [session, seq] of lastSeqs) {
         const events = await getAll<{ seq: number }>(
@@ -66,10 +46,49 @@ export async function bySessions(plan: Plan): Promise<readonly Row[]> {
         if (events.length !== 1 || events[0]!.seq !== seq)
           throw new Error(`${session} ends at ${seq} for its agent, not for the node`);
       }
-      return rows;
+      return result;
     } finally {
       load.close();
     }
+  });
+}
+
+/**
+ * Agents talk in few sessions on one node and in many on another, in turns: this machine is faster and slower from minute to
+ * minute, by more than the sessions cost.
+ */
+export async function bySessions(plan: Plan): Promise<readonly Row[]> {
+  const { sessions: counts, agents, rounds, warmMs, runMs } = plan;
+  const [few, ...more] = counts;
+  const talk = async ({ load }: Crowd, sessions: number): Promise<number> => {
+    const order = { do: 'talk', inFlight, sessions, warmMs, runMs } as const;
+    return (await load.ask<LoadResult>(order)).perSecond;
+  };
+  return withCrowd(plan, few!, async (base) => {
+    const bases: number[] = [];
+    const rows: Row[] = [];
+    for (const count of more)
+      await withCrowd(plan, count, async (crowd) => {
+        const here: number[][] = [[], []];
+        const ratios: number[][] = [[], []];
+        for (let round = 0; round < rounds; round += 1)
+          for (const [way, sessions] of [count, few!].entries()) {
+            bases.push(await talk(base, few!));
+            here[way]!.push(await talk(crowd, sessions));
+            ratios[way]!.push((100 * here[way]!.at(-1)!) / bases.at(-1)!);
+          }
+        const memory = megabytes(memoryOf([crowd.node.pid]).rssBytes);
+        const shown = (way: number): string => `${spread(here[way]!)}: ${spread(ratios[way]!)} %`;
+        const many = count.toLocaleString('en');
+        const wanted = count === counts.at(-1) ? '80 %' : none;
+        rows.push(
+          [`… in ${many} open sessions`, `${shown(0)}; node ${memory}`, none, wanted],
+          [`… in ${few!.toLocaleString('en')} of these`, shown(1), none, none],
+        );
+      });
+    const memory = megabytes(memoryOf([base.node.pid]).rssBytes);
+    const name = `messages/s of ${agents} agents in ${few!.toLocaleString('en')} open sessions`;
+    return [[name, `${spread(bases)}; node ${memory}`, none, none], ...rows];
   });
 }
 

@@ -53,9 +53,10 @@ interface Built {
   readonly events: number;
 }
 
-/** Sessions looked for, and events read, at a time; a larger read would hold up the thread's chats. */
+/** Sessions looked for, and read at a time, and events that are compressed together; more would hold up the thread's chats. */
 const dueMax = 200;
-const readEvents = 500;
+const readSessions = 5;
+const batchEvents = 200;
 /** Sessions whose events leave the table in one transaction: a chat's commit may have to wait for it. */
 const moveSessions = 25;
 const dictionaryAgeMs = 90 * 24 * 3_600_000;
@@ -162,13 +163,13 @@ export class Archiver {
       let events = 0;
       for (const group of inGroups(
         due.filter(({ id }) => !this.#broken.has(id)),
-        20,
+        readSessions,
       )) {
         for (const texts of await this.#texts(group.map(({ id }) => id))) {
           batch.push(texts);
           events += texts.events.length;
         }
-        if (events < readEvents) continue;
+        if (events < batchEvents) continue;
         yield batch;
         batch = [];
         events = 0;

@@ -1,6 +1,14 @@
 import { connect } from '@nats-io/transport-node';
 import { ServiceBroker, Serializers, Transporters } from 'moleculer';
-import { askFor, askMs, compare, question, type Asked, type Question } from '../../cluster/asking.ts';
+import {
+  askFor,
+  askMs,
+  compare,
+  question,
+  type Asked,
+  type Load,
+  type Question,
+} from '../../cluster/asking.ts';
 
 /**
  * One of two processes with a Moleculer node for each serializer: asks the other's action, or is asked.
@@ -17,7 +25,7 @@ export type MoleculerOrder =
   | {
       readonly do: 'ask';
       readonly serializer: SerializerName;
-      readonly inFlight: number;
+      readonly load: Load;
       readonly ms: number;
     };
 
@@ -62,18 +70,18 @@ async function join(servers: readonly string[], role: 'asker' | 'answerer'): Pro
   return ServiceBroker.MOLECULER_VERSION;
 }
 
-function ask(serializer: SerializerName, inFlight: number, ms: number): Promise<Asked> {
+function ask(serializer: SerializerName, load: Load, ms: number): Promise<Asked> {
   const broker = brokers.get(serializer)!;
   return askFor(
     async (number) => compare(await broker.call<Question, Question>('bench.echo', question(number)), number),
-    inFlight,
+    load,
     ms,
   );
 }
 
 process.on('message', (order: MoleculerOrder) => {
   const done: Promise<Asked | string> =
-    order.do === 'join' ? join(order.servers, order.role) : ask(order.serializer, order.inFlight, order.ms);
+    order.do === 'join' ? join(order.servers, order.role) : ask(order.serializer, order.load, order.ms);
   done.then(
     (result) => process.send!({ result }),
     (error: Error) => process.send!({ error: error.stack }),
