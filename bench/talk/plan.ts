@@ -35,7 +35,7 @@ const whole: Plan = {
   sessions: [1000, 10_000, 100_000],
   agents: 200,
   workers: [1, 2],
-  sizes: [16, 256, 4096, 32_768],
+  sizes: [16, 256, 4096, 16_000],
   parts: allParts,
 };
 
