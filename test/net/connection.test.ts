@@ -5,6 +5,7 @@ import { jsonCodec } from '../../src/net/codec.ts';
 import { Connection, type ConnectionHost } from '../../src/net/connection.ts';
 import type { Snapshot } from '../../src/net/subscription.ts';
 import type { Actor } from '../../src/rules/session.ts';
+import { until } from '../support/nats.ts';
 
 const agent = '01920000-0000-7000-8000-0000000000aa';
 const session = '01920000-0000-7000-8000-000000000001';
@@ -54,11 +55,25 @@ function greeted() {
     const before = greetings;
     const bytes = new TextEncoder().encode(JSON.stringify({ t: 'hello', token: 'x' }));
     connection.receive(bytes.buffer, false, 0);
-    while (greetings === before) await turn();
+    await until('the greeting', () => greetings > before, waitMs);
   };
   const ready = (sessions: string[] = []): void => answer({ who, me: {}, sessions });
   const types = (): string => sent.map(({ t }) => t).join();
+  /** As far as: its actor says that it has the session, which is asked for. */
+  const asking = async (): Promise<void> => {
+    await hello();
+    ready([session]);
+    await until('what is told', () => told.length > 0, waitMs);
+  };
+  /** As far as: the session says so too. */
+  const holding = async (): Promise<void> => {
+    await asking();
+    connection.follower.snapshot(session, snapshotOf('chatting', 3));
+    await until('ready', () => types() === 'ready', waitMs);
+  };
   return {
+    asking,
+    holding,
     connection,
     sent,
     types,
@@ -77,6 +92,7 @@ function snapshotOf(state: 'chatting' | 'closed', head: number, holder = agent) 
   return { view, events: [], from: head, head, reset: false, marks: {} } as unknown as Snapshot;
 }
 
+const waitMs = 5000;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 t.test('what an agent is assigned before it was greeted is asked for after that', async (t) => {
@@ -85,7 +101,7 @@ t.test('what an agent is assigned before it was greeted is asked for after that'
   connection.assigned(session);
   t.same(told, [], 'nobody is subscribed before it is known who that is');
   ready();
-  while (told.length === 0) await turn();
+  await until('what is told', () => told.length > 0, waitMs);
   t.equal(sent[0]!.t, 'ready', 'and nothing comes before ready');
   t.match(told, [{ type: 'subscribe', who: { id: agent }, after: 'tail' }]);
 });
@@ -96,7 +112,7 @@ t.test(
     const { connection, sent, left, hello, refuse } = greeted();
     await hello();
     refuse(new KefuError('unavailable', 'not now'));
-    while (sent.length === 0) await turn();
+    await until('a frame', () => sent.length > 0, waitMs);
     t.match(sent, [{ t: 'error', code: 'unavailable' }]);
     t.same(left, [agent]);
 
@@ -104,26 +120,23 @@ t.test(
     connection.closed();
     t.same(left, [agent], 'its answer is waited for');
     refuse(new KefuError('unavailable', 'not now'));
-    while (left.length < 2) await turn();
+    await until('both words', () => left.length === 2, waitMs);
     t.same(left, [agent, agent]);
   },
 );
 
 t.test('what ended before it was followed is not kept for its agent', async (t) => {
-  const { connection, sent, types, told, hello, ready } = greeted();
-  await hello();
-  // As the agent's actor knew it when it was asked.
-  ready([session]);
-  while (told.length === 0) await turn();
+  const { connection, sent, types, told, asking } = greeted();
+  await asking();
   connection.follower.snapshot(session, snapshotOf('closed', 9));
-  while (sent.length < 2) await turn();
+  await until('2 frames', () => sent.length >= 2, waitMs);
   t.equal(types(), 'ready,released');
   t.equal(sent[1]!.reason, 'closed');
   t.match(told.at(-1), { type: 'unsubscribe' });
 
   connection.assigned(session);
   connection.follower.snapshot(session, snapshotOf('chatting', 11, 'another'));
-  while (told.length < 4) await turn();
+  await until('what is told', () => told.length >= 4, waitMs);
   t.equal(types(), 'ready,released', 'nor is it told of one that was passed on meanwhile');
 });
 
@@ -131,32 +144,24 @@ t.test('what is released while it is asked for is told and taken back', async (t
   const { connection, sent, types, hello, ready } = greeted();
   await hello();
   ready();
-  while (sent.length === 0) await turn();
+  await until('a frame', () => sent.length > 0, waitMs);
   connection.assigned(session);
   connection.follower.released(session, 'transferred', 4);
   connection.follower.snapshot(session, snapshotOf('chatting', 4));
-  while (sent.length < 3) await turn();
+  await until('3 frames', () => sent.length >= 3, waitMs);
   t.equal(types(), 'ready,assigned,released');
 });
 
 t.test('every 20 seconds what an agent was told is compared with what its actor knows', async (t) => {
-  const { connection, types, told, compared, hello, ready } = greeted();
-  await hello();
-  ready([session]);
-  while (told.length === 0) await turn();
-  connection.follower.snapshot(session, snapshotOf('chatting', 3));
-  while (types() !== 'ready') await turn();
+  const { connection, compared, holding } = greeted();
+  await holding();
   for (let count = 0; count < 40; count += 1) connection.tick(count);
   t.same(compared, [[session], [session]]);
 });
 
 t.test('an agent lets go of what it may not see any more, and does not ask for ever', async (t) => {
-  const { connection, sent, types, told, hello, ready } = greeted();
-  await hello();
-  ready([session]);
-  while (told.length === 0) await turn();
-  connection.follower.snapshot(session, snapshotOf('chatting', 3));
-  while (types() !== 'ready') await turn();
+  const { connection, sent, told, holding } = greeted();
+  await holding();
   connection.restarted((kind) => kind === 'session');
   let asked = 0;
   for (let before = 0; before < told.length && asked < 1000; asked += 1) {
@@ -168,10 +173,8 @@ t.test('an agent lets go of what it may not see any more, and does not ask for e
 });
 
 t.test('what could not be had is asked for again, and what was not answered after a while', async (t) => {
-  const { connection, told, hello, ready } = greeted();
-  await hello();
-  ready([session]);
-  while (told.length === 0) await turn();
+  const { connection, told, asking } = greeted();
+  await asking();
   const asked = (): number => told.filter((it) => (it as { type: string }).type === 'subscribe').length;
   const tick = (count: number): void => {
     for (let ticks = 0; ticks < count; ticks += 1) connection.follower.tick();
