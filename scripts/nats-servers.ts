@@ -48,15 +48,18 @@ export async function placeNatsServers(options: NatsServerOptions): Promise<Nats
   return places;
 }
 
-/** Whether it takes connections. */
+const greetingMs = 1000;
+
+/** Whether it takes connections, and greets them as it does once it can serve. */
 export function isNatsListening(port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = createConnection(port, '127.0.0.1');
+    const socket = createConnection(port, '127.0.0.1').setTimeout(greetingMs, () => socket.destroy());
     socket.once('data', () => {
-      socket.destroy();
       resolve(true);
+      socket.destroy();
     });
-    socket.once('error', () => resolve(false));
+    socket.once('error', () => undefined);
+    socket.once('close', () => resolve(false));
   });
 }
 

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 
 /** What the demo's cluster and the tests need of processes and ports. */
@@ -34,13 +34,24 @@ export async function until<T>(
   }
 }
 
-export function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
+const portRange = '/proc/sys/net/ipv4/ip_local_port_range';
+const portMin = 10_240;
+const given = new Set<number>();
+
+/**
+ * A port that nobody has now, below those that the system gives to outgoing connections: one of theirs may be taken
+ * between this answer and the listening, also by whoever tries to connect to that very port. None is given twice.
+ */
+export async function freePort(count = 1): Promise<number> {
+  const end = existsSync(portRange) ? Number.parseInt(readFileSync(portRange, 'latin1'), 10) : 32_768;
+  for (let attempt = 0; attempt < 1000; attempt += 1) {
+    const first = portMin + Math.floor(Math.random() * (end - portMin - count));
+    const ports = Array.from({ length: count }, (_, index) => first + index);
+    if (ports.some((port) => given.has(port))) continue;
+    for (const port of ports) given.add(port);
+    if ((await Promise.all(ports.map(isFree))).every(Boolean)) return first;
+  }
+  throw new Error(`there are no ${count} free ports in a row from ${portMin} to ${end}`);
 }
 
 /** Whether nobody listens there. */

@@ -4,7 +4,8 @@ import { shardOf } from '../../src/core/ids.ts';
 import type { ClusterStatus } from '../../src/protocol/cluster-status.ts';
 import { TestCluster } from '../../test/support/cluster.ts';
 import { until } from '../../test/support/nats.ts';
-import { freePort, noLimits, post } from '../support/node.ts';
+import { freePort } from '../../scripts/processes.ts';
+import { noLimits, post } from '../support/node.ts';
 
 /** The stream of the leases, by its bucket. */
 export const leaseStream = `KV_${bucketOf('kefu')}`;

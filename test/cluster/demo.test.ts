@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { freePort } from '../../scripts/processes.ts';
 import type { ClusterReport } from '../../src/protocol/cluster-status.ts';
 import { Client, http, login, visitor } from '../support/client.ts';
 import { until } from '../support/nats.ts';
-import { freePort, type TestNode } from '../support/node.ts';
+import type { TestNode } from '../support/node.ts';
 
 t.setTimeout(120_000);
 const script = fileURLToPath(new URL('../../scripts/demo-cluster.ts', import.meta.url));
@@ -39,18 +40,17 @@ function run(args: readonly string[], env: Readonly<Record<string, string>> = {}
   };
 }
 
-/** The first of three ports in a row that are free now. */
-async function threePorts(): Promise<number> {
-  const isFree = (port: number): Promise<boolean> =>
-    new Promise((resolve) => {
-      const probe = createServer().once('error', () => resolve(false));
-      probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
-    });
-  return until('three free ports', async () => {
-    const first = await freePort();
-    const free = await Promise.all([isFree(first + 1), isFree(first + 2)]);
-    return free.every(Boolean) && first;
-  });
+/** Waits until it has said this; what it said instead is the error, at once when it has ended. */
+async function said(demo: Run, words: string | RegExp, withinMs: number): Promise<void> {
+  const isSaid = (): boolean => demo.output().match(words) !== null;
+  try {
+    await Promise.race([
+      until(String(words), isSaid, withinMs),
+      demo.exited.then((code) => Promise.reject(new Error(`it has ended with ${code}`))),
+    ]);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}: ${demo.output()}`, { cause: error });
+  }
 }
 
 /** Everything that runs from this data directory. */
@@ -87,10 +87,10 @@ t.test('what is in its way is one clear line', async (t) => {
 });
 
 t.test('it starts, carries a talk over a node’s death, and leaves nothing behind', async (t) => {
-  const first = await threePorts();
+  const first = await freePort(3);
   const demo = run(['--port', String(first)]);
   t.teardown(() => demo.signal('SIGKILL'));
-  await until('it is ready', () => demo.output().includes('the cluster is ready'), 40_000);
+  await said(demo, 'the cluster is ready', 60_000);
   const pids = [...demo.output().matchAll(/^ {2}n\d {2}pid (\d+)/gm)].map((match) => Number(match[1]));
   t.equal(pids.length, 3);
   const nodes = [0, 1, 2].map((index) => {
@@ -110,8 +110,10 @@ t.test('it starts, carries a talk over a node’s death, and leaves nothing behi
   await agent.seen((frame) => frame.t === 'event' && frame.body?.text === 'hello from n3');
 
   process.kill(pids[0]!, 'SIGKILL');
-  await until('it says so', () =>
-    demo.output().includes(`n1 (pid ${pids[0]}) has ended by SIGKILL; it is started again in 5 s`),
+  await said(
+    demo,
+    new RegExp(`n1 \\(pid ${pids[0]}\\) has ended by SIGKILL; it is started again in 5 s`),
+    10_000,
   );
   await until('the others have its shards', async () => {
     const { body } = await http(nodes[2]!, 'GET', '/v1/cluster');
@@ -119,7 +121,7 @@ t.test('it starts, carries a talk over a node’s death, and leaves nothing behi
     return body.members.length === 2 && !phases.includes('nobody') && !phases.includes('claimed');
   });
   t.equal((await customer.say(session.id, 'm2', 'still here')).t, 'ack');
-  await until('it is back', () => /n1 is back: pid \d+/.test(demo.output()), 20_000);
+  await said(demo, /n1 is back: pid \d+/, 20_000);
   agent.close();
   customer.close();
 

@@ -1,5 +1,5 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
-import { freePort } from '../../support/node.ts';
+import { freePort } from '../../../scripts/processes.ts';
 import { openPool, type DatabaseAddress } from '../../../src/store/database.ts';
 
 /**

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
-import { freePort } from '../../support/node.ts';
+import { freePort } from '../../../scripts/processes.ts';
 import { NotInstalled, openPeerPool, programOf, type PeerStart, type RunningPeer } from '../peer.ts';
 
 /**

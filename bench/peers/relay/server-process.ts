@@ -1,5 +1,5 @@
 import * as uWS from 'uWebSockets.js';
-import { freePort } from '../../support/node.ts';
+import { freePort } from '../../../scripts/processes.ts';
 
 /**
  * uWebSockets.js alone, nothing stored, one thread, since one core is the load generator's. As one writes it first: a

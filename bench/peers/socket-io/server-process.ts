@@ -4,7 +4,7 @@ import { createAdapter } from '@socket.io/redis-adapter';
 import { createClient } from 'redis';
 import { Server } from 'socket.io';
 import type { DatabaseAddress } from '../../../src/store/database.ts';
-import { freePort } from '../../support/node.ts';
+import { freePort } from '../../../scripts/processes.ts';
 import { openPeerPool } from '../peer.ts';
 
 /**
