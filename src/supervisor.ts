@@ -2,6 +2,7 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import type { ThreadId } from './actors/engine/types.ts';
 import type { ProcessId, Term, Workers } from './cluster/ports.ts';
 import type { ClusterReport } from './protocol/cluster-status.ts';
+import { StartError } from './core/start-error.ts';
 import { releaseThread } from './net/connection-counter.ts';
 import type { FromWorker, ToWorker, WorkerLoad, WorkerStart } from './worker-messages.ts';
 
@@ -178,7 +179,7 @@ export class Supervisor implements Workers {
       void exit.then(resolve);
       worker.on('message', (message: FromWorker) => {
         if (message.type === 'listening') resolve();
-        if (message.type === 'crashing') reject(new Error(message.reason));
+        if (message.type === 'crashing') reject(new StartError(message.reason));
       });
       this.#send(worker, { type: 'listen' });
     });

@@ -383,7 +383,7 @@ async function listen(): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     app!.listen(config.host, start.port, (socket) => {
       if (socket === false)
-        return reject(new Error(`port ${start.port} of ${config.host} can’t be listened on`));
+        return reject(new Error(`port ${start.port} of ${config.host} is in use: give another --port`));
       listener = socket;
       resolve();
     });

@@ -1,5 +1,8 @@
+import { rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import t from 'tap';
-import { runRefused, startNode } from '../support/node.ts';
+import { freePort, newDataDir, postmasterPid, runRefused, startNode } from '../support/node.ts';
+import { until } from '../../scripts/processes.ts';
 import { Talkers } from './talkers.ts';
 import { crashEnv, postgresProcesses, signalAll } from './world.ts';
 
@@ -71,6 +74,21 @@ t.test('a second node on the same data directory or port is refused with one cle
   t.match(busy.output, /^kefu: port \d+ of 127.0.0.1 is in use/);
   t.equal(busy.output.trim().split('\n').length, 1);
   await node.remove();
+});
+
+t.test('a port that somebody takes while the node starts is one clear line too', async (t) => {
+  const port = await freePort();
+  const dataDir = newDataDir();
+  const refused = runRefused(['--demo', '--port', String(port), '--data-dir', dataDir]);
+  // It has looked by then, and listens last.
+  await until('its database starts', () => postmasterPid(dataDir) !== undefined);
+  const other = createServer().listen(port, '127.0.0.1');
+  const { code, output } = await refused;
+  t.equal(code, 1);
+  t.match(output, /^kefu: port \d+ of 127.0.0.1 is in use: give another --port$/m);
+  t.notMatch(output, /\n\s+at /, 'and no stack');
+  other.close();
+  rmSync(dataDir, { recursive: true, force: true });
 });
 
 function signalIfThere(pid: number, signal: NodeJS.Signals): void {
