@@ -5,6 +5,7 @@ import { agentActors } from './actors/agent.ts';
 import { customerActors } from './actors/customer.ts';
 import type { ActorKind, Envelope, ThreadId } from './actors/engine/types.ts';
 import type { Term } from './cluster/ports.ts';
+import { usualLimits } from './actors/engine/limits.ts';
 import { ActorSystem } from './actors/engine/system.ts';
 import { agentKind, gatewayKind, sessionKind } from './actors/messages.ts';
 import { queueActors } from './actors/queue.ts';
@@ -213,13 +214,9 @@ const system = new ActorSystem({
   router,
   kinds,
   limits: {
-    turnMessages: 64,
-    turnMs: 5,
+    ...usualLimits,
     restartsMax: config.actors.restarts,
     restartWindowMs: config.actors.restartWindowMs,
-    restartBackoffMinMs: 50,
-    restartBackoffMaxMs: 5000,
-    asksMax: 100_000,
   },
   observer: {
     deadLetters(count, sample) {

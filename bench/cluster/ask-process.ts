@@ -1,4 +1,5 @@
 import { Packr } from 'msgpackr';
+import { usualLimits } from '../../src/actors/engine/limits.ts';
 import { ActorSystem } from '../../src/actors/engine/system.ts';
 import type { ActorKind, KindName } from '../../src/actors/engine/types.ts';
 import { connectNats, type NatsLink, type NatsOptions } from '../../src/cluster/nats-connection.ts';
@@ -51,7 +52,7 @@ async function join(nats: NatsOptions, role: 'asker' | 'answerer'): Promise<void
     passedOn: () => undefined,
     undeliverable: () => undefined,
   });
-  system = new ActorSystem({ clock: realClock, router, kinds: [echo()], limits, observer });
+  system = new ActorSystem({ clock: realClock, router, kinds: [echo()], limits: usualLimits, observer });
   router.setThreads([threads.answerer]);
   for (let shard = 0; shard < shardCount; shard += 1) {
     shards.set(shard, 0, 1);
@@ -72,16 +73,6 @@ function echo(): ActorKind<unknown> {
   return kind;
 }
 
-/** As worker.ts has them. */
-const limits = {
-  turnMessages: 64,
-  turnMs: 5,
-  restartsMax: 5,
-  restartWindowMs: 30_000,
-  restartBackoffMinMs: 50,
-  restartBackoffMaxMs: 5000,
-  asksMax: 100_000,
-};
 const observer = {
   deadLetters: () => undefined,
   crashed: ({ error }: { error: unknown }) => fail(error),

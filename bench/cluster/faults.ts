@@ -1,7 +1,7 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import { realClock } from '../../src/core/real-clock.ts';
 import type { TestCluster } from '../../test/support/cluster.ts';
-import { until } from '../../test/support/nats.ts';
+import { until } from '../../scripts/processes.ts';
 import { Helper } from '../support/helper.ts';
 import { none, percentile, spread, type Row } from '../support/report.ts';
 import type { Measured, Plan } from './plan.ts';

@@ -3,8 +3,7 @@ import { placeShards } from '../../src/cluster/rendezvous.ts';
 import { shardOf } from '../../src/core/ids.ts';
 import type { ClusterStatus } from '../../src/protocol/cluster-status.ts';
 import { TestCluster } from '../../test/support/cluster.ts';
-import { until } from '../../test/support/nats.ts';
-import { freePort } from '../../scripts/processes.ts';
+import { freePort, until } from '../../scripts/processes.ts';
 import { noLimits, post } from '../support/node.ts';
 
 /** The stream of the leases, by its bucket. */

@@ -1,3 +1,4 @@
+import { usualLimits } from '../../src/actors/engine/limits.ts';
 import { ActorSystem } from '../../src/actors/engine/system.ts';
 import type { Actor, ActorKind, KindName, Ref, Reply } from '../../src/actors/engine/types.ts';
 import { ClusterRouter } from '../../src/cluster/router.ts';
@@ -54,16 +55,7 @@ class Adder implements Actor<AdderMessage> {
   }
 }
 
-/** As worker.ts has them, but for the mailbox's bound: it is filled with a million here. */
-const limits = {
-  turnMessages: 64,
-  turnMs: 5,
-  restartsMax: 5,
-  restartWindowMs: 30_000,
-  restartBackoffMinMs: 50,
-  restartBackoffMaxMs: 5000,
-  asksMax: 100_000,
-};
+/** Filled with a million here: the engine has what a node has, but for the mailbox. */
 const mailboxMax = 2_000_000;
 export const idleMs = 60_000;
 
@@ -105,7 +97,7 @@ export function openThread(
     clock,
     router,
     kinds: [kind],
-    limits,
+    limits: usualLimits,
     observer: {
       deadLetters: (count, { reason }) => fail(new Error(`${count} messages were lost: ${reason}`)),
       crashed: ({ error }) => fail(error),

@@ -1,6 +1,6 @@
 import type { DatabaseAddress } from '../../src/store/database.ts';
 import { startPostgres } from '../../test/support/postgres.ts';
-import { until } from '../../test/support/nats.ts';
+import { until } from '../../scripts/processes.ts';
 import { Helper } from '../support/helper.ts';
 import { newDataDir, removeDataDir, startBenchNode, type BenchNode } from '../support/node.ts';
 import { median, none, spread, type Row } from '../support/report.ts';

@@ -1,5 +1,5 @@
+import { until } from '../../scripts/processes.ts';
 import { http } from '../support/client.ts';
-import { until } from '../support/nats.ts';
 import type { Agent } from './people.ts';
 import type { Person } from './person.ts';
 import { capacity, type Stage } from './stage.ts';

@@ -1,5 +1,5 @@
+import { until } from '../../scripts/processes.ts';
 import { bucketOf } from '../../src/cluster/nats-subjects.ts';
-import { until } from '../support/nats.ts';
 import type { GateMode } from './gate.ts';
 import { commitWaitMs, type Stage } from './stage.ts';
 import type { World } from './world.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { until } from '../../scripts/processes.ts';
 import { http } from '../support/client.ts';
 import { TestCluster } from '../support/cluster.ts';
-import { until } from '../support/nats.ts';
 import { postmasterPid, type TestNode } from '../support/node.ts';
 import type { ClusterStatus } from '../../src/protocol/cluster-status.ts';
 import { Gate, type GateMode } from './gate.ts';

@@ -1,7 +1,7 @@
+import { until } from '../../scripts/processes.ts';
 import { shardOf } from '../../src/core/ids.ts';
 import { SimChance } from '../sim/chance.ts';
 import { http, login, visitor } from '../support/client.ts';
-import { until } from '../support/nats.ts';
 import { allHeard, allHeld, allQuiet, allSessions, noneInTwoHands } from './endings.ts';
 import { readHistory } from './history.ts';
 import { Ledger, type Book } from './ledger.ts';

@@ -1,8 +1,9 @@
 import { Packr } from 'msgpackr';
 import t from 'tap';
+import { until } from '../../scripts/processes.ts';
 import { NatsBus } from '../../src/cluster/bus-nats.ts';
 import type { Beat } from '../../src/cluster/ports.ts';
-import { NatsServers, until } from '../support/nats.ts';
+import { NatsServers } from '../support/nats.ts';
 
 const servers = await NatsServers.start();
 t.teardown(() => servers.stop());

@@ -5,10 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { freePort } from '../../scripts/processes.ts';
+import { freePort, until } from '../../scripts/processes.ts';
 import type { ClusterReport } from '../../src/protocol/cluster-status.ts';
 import { Client, http, login, visitor } from '../support/client.ts';
-import { until } from '../support/nats.ts';
 import type { TestNode } from '../support/node.ts';
 
 t.setTimeout(120_000);

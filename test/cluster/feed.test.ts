@@ -1,8 +1,8 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import t from 'tap';
+import { until } from '../../scripts/processes.ts';
 import { openPool } from '../../src/store/database.ts';
 import { TestCluster } from '../support/cluster.ts';
-import { until } from '../support/nats.ts';
 
 t.setTimeout(240_000);
 

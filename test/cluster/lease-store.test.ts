@@ -1,11 +1,12 @@
 import { jetstreamManager } from '@nats-io/jetstream';
 import t, { type Test } from 'tap';
+import { until } from '../../scripts/processes.ts';
 import { LocalLeaseStore } from '../../src/cluster/lease-store-local.ts';
 import { NatsLeaseStore } from '../../src/cluster/lease-store-nats.ts';
 import type { NatsLink } from '../../src/cluster/nats-connection.ts';
 import type { LeaseStore, Member } from '../../src/cluster/ports.ts';
 import { realClock } from '../../src/core/real-clock.ts';
-import { NatsServers, until } from '../support/nats.ts';
+import { NatsServers } from '../support/nats.ts';
 
 const links: NatsLink[] = [];
 t.teardown(() => Promise.all(links.map((link) => link.close())));

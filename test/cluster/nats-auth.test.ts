@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createUser } from '@nats-io/nkeys';
 import t, { type Test } from 'tap';
+import { until } from '../../scripts/processes.ts';
 import type { NatsEvent, NatsOptions } from '../../src/cluster/nats-connection.ts';
-import { NatsServers, until } from '../support/nats.ts';
+import { NatsServers } from '../support/nats.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'kefu-nats-auth-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));

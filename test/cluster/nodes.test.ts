@@ -1,8 +1,8 @@
 import { headers as natsHeaders } from '@nats-io/nats-core';
 import t from 'tap';
+import { until } from '../../scripts/processes.ts';
 import { Client, http, login, visitor, type Frame } from '../support/client.ts';
 import { TestCluster } from '../support/cluster.ts';
-import { until } from '../support/nats.ts';
 import type { TestNode } from '../support/node.ts';
 
 t.setTimeout(240_000);

@@ -1,12 +1,13 @@
 import { Packr } from 'msgpackr';
 import t from 'tap';
+import { until } from '../../scripts/processes.ts';
 import type { Envelope, ThreadId } from '../../src/actors/engine/types.ts';
 import type { NatsEvent, NatsLink } from '../../src/cluster/nats-connection.ts';
 import { threadSubject } from '../../src/cluster/nats-subjects.ts';
 import { ChunkAssembler, HeaderWriter, readFrame, type Frame } from '../../src/cluster/wire-chunks.ts';
 import { NatsWire } from '../../src/cluster/wire-nats.ts';
 import { realClock } from '../../src/core/real-clock.ts';
-import { NatsServers, until } from '../support/nats.ts';
+import { NatsServers } from '../support/nats.ts';
 
 const servers = await NatsServers.start();
 t.teardown(() => servers.stop());

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import t from 'tap';
+import { until } from '../../scripts/processes.ts';
 import { IdSource } from '../../src/core/ids.ts';
 import { realChance, realClock } from '../../src/core/real-clock.ts';
 import { openFileStore } from '../../src/store/object-store-file.ts';
@@ -22,14 +23,6 @@ async function metric(name: string): Promise<number> {
     .split('\n')
     .find((one) => one.startsWith(`${name} `));
   return line === undefined ? 0 : Number(line.split(' ')[1]);
-}
-
-async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + 30_000;
-  while (!(await condition())) {
-    if (performance.now() > endMs) throw new Error(`${what} took longer than 30 s`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 async function eventsOf(session: string, token: string): Promise<Frame[]> {

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { until } from '../../scripts/processes.ts';
 import { customerWithSession, http, type Frame } from '../support/client.ts';
 import { freePort, startNode, type TestNode } from '../support/node.ts';
 import { bucket, S3Server } from '../support/s3.ts';
@@ -14,14 +15,6 @@ function start(endpoint: string): Promise<TestNode> {
 
 async function metrics(node: TestNode): Promise<string> {
   return String((await http(node, 'GET', '/metrics')).body);
-}
-
-async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + 30_000;
-  while (!(await condition())) {
-    if (performance.now() > endMs) throw new Error(`${what} took longer than 30 s`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 const png = Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.alloc(5000, 7)]);

@@ -1,8 +1,9 @@
 import t from 'tap';
+import { until } from '../../scripts/processes.ts';
 import { http, visitor } from '../support/client.ts';
 import { postmasterPid, startNode } from '../support/node.ts';
 import { Talkers } from './talkers.ts';
-import { crashEnv, postgresProcesses, signalAll, statusOf, until } from './world.ts';
+import { crashEnv, postgresProcesses, signalAll, statusOf } from './world.ts';
 
 t.setTimeout(180_000);
 const env = { ...crashEnv, KEFU_JOURNAL_COMMIT_WAIT: '1s', KEFU_STORE_READ_WAIT: '1s' };

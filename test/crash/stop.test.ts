@@ -1,7 +1,14 @@
 import { rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import t from 'tap';
-import { freePort, newDataDir, postmasterPid, runRefused, startNode } from '../support/node.ts';
+import {
+  freePort,
+  newDataDir,
+  postmasterPid,
+  runRefused,
+  startNode,
+  type TestNode,
+} from '../support/node.ts';
 import { until } from '../../scripts/processes.ts';
 import { Talkers } from './talkers.ts';
 import { crashEnv, postgresProcesses, signalAll } from './world.ts';
@@ -26,30 +33,18 @@ t.test('SIGTERM under load ends with 0 within 10 s, and nothing acked is lost', 
 });
 
 t.test('a stop that hangs with the database is over within 10 s', async (t) => {
-  const node = await startNode({ env: crashEnv });
-  const talkers = await Talkers.start(node, 4);
-  await talkers.untilAcked(100);
-  talkers.down();
-  const pids = postgresProcesses(node);
-  signalAll(pids, 'SIGSTOP');
+  const { node, over } = await withDatabaseThatHangs();
   const asked = performance.now();
   await node.stop();
   const ms = performance.now() - asked;
   t.ok(ms < 10_500, `${Math.round(ms)} ms`);
   t.notMatch(node.logs(), /Assertion failed/, 'it ended, and did not abort');
-  for (const pid of pids) signalIfThere(pid, 'SIGCONT');
-  talkers.stop();
-  await node.remove();
+  await over();
 });
 
 t.test('a second signal ends the node at once', async (t) => {
-  const node = await startNode({ env: crashEnv });
-  const talkers = await Talkers.start(node, 4);
-  await talkers.untilAcked(100);
-  talkers.down();
-  // With a database that hangs the first one takes its time.
-  const pids = postgresProcesses(node);
-  signalAll(pids, 'SIGSTOP');
+  // The first one takes its time then.
+  const { node, over } = await withDatabaseThatHangs();
   node.signal('SIGTERM');
   const asked = performance.now();
   node.signal('SIGINT');
@@ -57,9 +52,7 @@ t.test('a second signal ends the node at once', async (t) => {
   t.ok(performance.now() - asked < 2000);
   t.ok(code === 130 || code === null, `exit code ${code}; null: by the signal itself`);
   t.notMatch(node.logs(), /Assertion failed/, 'it ended, and did not abort');
-  for (const pid of pids) signalIfThere(pid, 'SIGCONT');
-  talkers.stop();
-  await node.remove();
+  await over();
 });
 
 t.test('a second node on the same data directory or port is refused with one clear line', async (t) => {
@@ -90,6 +83,22 @@ t.test('a port that somebody takes while the node starts is one clear line too',
   other.close();
   rmSync(dataDir, { recursive: true, force: true });
 });
+
+/** A node in the middle of talks, whose database stands still. */
+async function withDatabaseThatHangs(): Promise<{ node: TestNode; over: () => Promise<void> }> {
+  const node = await startNode({ env: crashEnv });
+  const talkers = await Talkers.start(node, 4);
+  await talkers.untilAcked(100);
+  talkers.down();
+  const pids = postgresProcesses(node);
+  signalAll(pids, 'SIGSTOP');
+  const over = (): Promise<void> => {
+    for (const pid of pids) signalIfThere(pid, 'SIGCONT');
+    talkers.stop();
+    return node.remove();
+  };
+  return { node, over };
+}
 
 function signalIfThere(pid: number, signal: NodeJS.Signals): void {
   try {

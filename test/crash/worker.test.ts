@@ -1,7 +1,8 @@
 import t from 'tap';
+import { until } from '../../scripts/processes.ts';
 import { startNode } from '../support/node.ts';
 import { Talkers } from './talkers.ts';
-import { crashEnv, statusOf, until } from './world.ts';
+import { crashEnv, statusOf } from './world.ts';
 
 t.setTimeout(120_000);
 

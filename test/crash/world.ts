@@ -8,12 +8,6 @@ export const crashEnv = {
   KEFU_TEST_HOOKS: '1',
 };
 
-/** Asked again as fast as it answers, which is slower than a loop. */
-export async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 20_000; !(await condition());)
-    if (Date.now() > end) throw new Error(`${what} took longer than 20 s`);
-}
-
 export async function statusOf(node: TestNode, path: string): Promise<number> {
   const answer = await fetch(`${node.url}${path}`, { headers: { connection: 'close' } });
   await answer.arrayBuffer();

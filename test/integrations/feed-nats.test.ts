@@ -1,12 +1,13 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import t from 'tap';
+import { until } from '../../scripts/processes.ts';
 import type { NatsLink } from '../../src/cluster/nats-connection.ts';
 import { realClock } from '../../src/core/real-clock.ts';
 import { eventId, type FeedEntry } from '../../src/integrations/nats/cloud-event.ts';
 import { EventFeed } from '../../src/integrations/nats/feed.ts';
 import { JetStreamPublisher } from '../../src/integrations/nats/jetstream-publisher.ts';
 import { natsNames } from '../../src/integrations/nats/names.ts';
-import { NatsServers, until } from '../support/nats.ts';
+import { NatsServers } from '../support/nats.ts';
 import { entry, MemoryLog } from './feed-model.ts';
 
 let servers: NatsServers;

@@ -1,10 +1,11 @@
 import { headers, type Msg } from '@nats-io/nats-core';
 import t from 'tap';
+import { until } from '../../scripts/processes.ts';
 import type { NatsLink } from '../../src/cluster/nats-connection.ts';
 import { realClock } from '../../src/core/real-clock.ts';
 import type { MicroService } from '../../src/integrations/nats/micro-service.ts';
 import { startService, type ServiceOptions } from '../../src/integrations/nats/service.ts';
-import { NatsServers, until } from '../support/nats.ts';
+import { NatsServers } from '../support/nats.ts';
 
 let servers: NatsServers;
 let caller: NatsLink;

@@ -1,11 +1,11 @@
 import t from 'tap';
+import { until } from '../../scripts/processes.ts';
 import type { Connected } from '../../src/actors/messages.ts';
 import { KefuError, refusal } from '../../src/core/errors.ts';
 import { jsonCodec } from '../../src/net/codec.ts';
 import { Connection, type ConnectionHost } from '../../src/net/connection.ts';
 import type { Snapshot } from '../../src/net/subscription.ts';
 import type { Actor } from '../../src/rules/session.ts';
-import { until } from '../support/nats.ts';
 
 const agent = '01920000-0000-7000-8000-0000000000aa';
 const session = '01920000-0000-7000-8000-000000000001';

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { until } from '../../scripts/processes.ts';
 import { messageEvent } from '../../src/actors/session-events.ts';
 import { IdSource } from '../../src/core/ids.ts';
 import { realChance, realClock } from '../../src/core/real-clock.ts';
@@ -45,13 +46,6 @@ async function oldSession(): Promise<string> {
     values (${session}::uuid, 'closed', ${session}::uuid, 'Mei', 'support', 'web', '{}', 0, 0, 0, ${Date.now() - 1000}, false)`;
   await pg.sql`insert into events values (${session}::uuid, 1, ${json}::text::json)`;
   return session;
-}
-
-async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (const endMs = performance.now() + 20_000; !(await condition());) {
-    if (performance.now() > endMs) throw new Error(`${what} took longer than 20 s`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }
 
 const isCold = async (session: string): Promise<boolean> =>

@@ -19,6 +19,7 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL, fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import t from 'tap';
+import { until } from '../../scripts/processes.ts';
 import { StartError } from '../../src/core/start-error.ts';
 import { openPool, type DatabaseAddress } from '../../src/store/database.ts';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../src/store/embedded-postgres.ts';
@@ -58,14 +59,6 @@ async function query<T>(address: DatabaseAddress, text: string): Promise<T[]> {
     return [...(await sql.unsafe(text))] as T[];
   } finally {
     await sql.end({ timeout: 1 });
-  }
-}
-
-async function until(condition: () => boolean | Promise<boolean>, waitMs = 20_000): Promise<void> {
-  for (const end = performance.now() + waitMs; !(await condition());) {
-    if (performance.now() > end)
-      throw new Error(`it did not come true in ${waitMs} ms: ${condition.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
@@ -177,7 +170,7 @@ t.test(
     t.equal(await child.ready, 'ready');
     const pid = postmasterOf(dataDir);
     child.kill('SIGKILL');
-    await until(() => !isThere(pid));
+    await until('it is gone', () => !isThere(pid));
     const next = await start(dataDir);
     t.same(await query(next.address, 'select 1 as one'), [{ one: 1 }]);
     await next.stop();
@@ -210,7 +203,7 @@ t.test('after a power cut the log is replayed, and a stale postmaster.pid is nob
   const before = readFileSync(join(dataDir, 'postgres/postmaster.pid'), 'utf8');
   child.kill('SIGSTOP');
   process.kill(pid, 'SIGKILL');
-  await until(() => processesOf(dataDir).length === 0);
+  await until('nothing is left', () => processesOf(dataDir).length === 0);
   child.kill('SIGKILL');
   t.equal(
     readFileSync(join(dataDir, 'postgres/postmaster.pid'), 'utf8'),
@@ -242,8 +235,10 @@ t.test('when it dies it is started again, and onExit is told', async (t) => {
   await query(embedded.address, 'create table kept (n int); insert into kept values (7)');
   const pid = postmasterOf(dataDir);
   process.kill(pid, 'SIGKILL');
-  await until(() => embedded.exits() > 0);
-  await until(() => embedded.lines.some((line) => line.includes('PostgreSQL is back')));
+  await until('it ends', () => embedded.exits() > 0);
+  await until('it is started again', () =>
+    embedded.lines.some((line) => line.includes('PostgreSQL is back')),
+  );
   t.same(await query(embedded.address, 'select n from kept'), [{ n: 7 }]);
   const exits = embedded.exits();
   await embedded.stop();
@@ -255,9 +250,9 @@ t.test('stopped while it is being started again, it stays stopped', async (t) =>
   const dataDir = newDataDir();
   const embedded = await start(dataDir);
   process.kill(postmasterOf(dataDir), 'SIGKILL');
-  await until(() => embedded.exits() > 0);
+  await until('it ends', () => embedded.exits() > 0);
   await embedded.stop();
-  await until(() => processesOf(dataDir).length === 0);
+  await until('nothing is left', () => processesOf(dataDir).length === 0);
   t.equal(embedded.exits(), 1);
 });
 
@@ -384,7 +379,7 @@ t.test(
     const pid = postmasterOf(dataDir);
     t.match(readlinkSync(`/proc/${pid}/exe`), clone);
     child.kill('SIGKILL');
-    await until(() => !isThere(pid));
+    await until('it is gone', () => !isThere(pid));
   },
 );
 

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { until } from '../../scripts/processes.ts';
 import { messageEvent } from '../../src/actors/session-events.ts';
 import { IdSource, shardOf } from '../../src/core/ids.ts';
 import { realChance, realClock } from '../../src/core/real-clock.ts';
@@ -7,7 +8,6 @@ import { openPool, Reader } from '../../src/store/database.ts';
 import { committedEvents, FeedLog } from '../../src/store/feed-log.ts';
 import { PostgresJournal } from '../../src/store/journal.ts';
 import { statementFor, type Item } from '../../src/store/journal-sql.ts';
-import { until } from '../support/nats.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 
 const ids = new IdSource(realClock, realChance);

@@ -1,5 +1,6 @@
 import t from 'tap';
 import fc from 'fast-check';
+import { until } from '../../scripts/processes.ts';
 import type { Fence } from '../../src/actors/messages.ts';
 import { messageEvent } from '../../src/actors/session-events.ts';
 import { IdSource, shardOf } from '../../src/core/ids.ts';
@@ -105,14 +106,6 @@ class Owner {
     let count = 0;
     for (const { pending } of this.#sessions.values()) count += pending.length;
     return count;
-  }
-}
-
-async function until(what: string, condition: () => boolean, deadlineMs = 10_000): Promise<void> {
-  const end = realClock.nowMs() + deadlineMs;
-  while (!condition()) {
-    if (realClock.nowMs() > end) throw new Error(`${what} took longer than ${deadlineMs} ms`);
-    await new Promise<void>((resolve) => setImmediate(resolve));
   }
 }
 

@@ -20,8 +20,6 @@ import {
 } from '../../src/cluster/nats-connection.ts';
 import { realChance, realClock } from '../../src/core/real-clock.ts';
 
-export { until };
-
 interface Server extends NatsServerPlace {
   child: ChildProcess | undefined;
   exited: Promise<void>;

@@ -64,12 +64,22 @@ export async function joinEjabberd(port: number, number: number, tally: Tally): 
   return side;
 }
 
+const answerWaitMs = 30_000;
+
 function told(client: RawClient, say: string, answer: string): Promise<void> {
   return new Promise((resolve, reject) => {
+    let last = 'nothing';
+    const fail = (why: string): void =>
+      reject(new Error(`ejabberd did not say ${answer}: ${why}; it said ${last}`));
+    const timer = setTimeout(fail, answerWaitMs, `not within ${answerWaitMs} ms`);
+    client.onClose = () => fail('it has closed the connection');
     client.onFrame = (input, from, to) => {
-      const stanza = input.toString('utf8', from, to);
-      if (stanza.startsWith(answer)) resolve();
-      else if (stanza.includes('failure') || stanza.includes('error')) reject(new Error(stanza));
+      last = input.toString('utf8', from, to);
+      if (last.startsWith(answer)) {
+        clearTimeout(timer);
+        client.onClose = () => undefined;
+        resolve();
+      } else if (last.includes('failure') || last.includes('error')) fail('it refused');
     };
     client.sendFrame(frameOf(say));
   });
