@@ -24,11 +24,14 @@ export interface Plan {
   readonly reads: number;
   readonly searches: number;
   readonly seed: number;
-  /** Of the part that talks meanwhile; messages loaded, milliseconds of each run, rounds, sessions of each tier for the memory. */
+  /** Of the part that talks meanwhile: messages loaded, pairs who talk, milliseconds of each run, rounds. */
   readonly meanwhileMessages: number;
+  readonly pairs: number;
   readonly meanwhileMs: number;
   readonly rounds: number;
+  /** For the memory: sessions of each tier, and how long an idle node is looked at. */
   readonly manySessions: number;
+  readonly idleMs: number;
 }
 
 export const whole: Plan = {
@@ -39,9 +42,11 @@ export const whole: Plan = {
   searches: 200,
   seed: 7,
   meanwhileMessages: 400_000,
+  pairs: 100,
   meanwhileMs: 8000,
   rounds: 3,
   manySessions: 1_000_000,
+  idleMs: 5000,
 };
 export const smoke: Plan = {
   parts: allParts,
@@ -51,9 +56,11 @@ export const smoke: Plan = {
   searches: 6,
   seed: 7,
   meanwhileMessages: 20_000,
+  pairs: 10,
   meanwhileMs: 1000,
   rounds: 1,
   manySessions: 1000,
+  idleMs: 500,
 };
 
 export interface Report {

@@ -9,7 +9,6 @@ import type { LoadResult } from '../talk/load.ts';
 import type { Plan } from './index.ts';
 import { loadTalk } from './load.ts';
 
-const pairs = 100;
 const perSecond = 1000;
 const warmMs = 1500;
 
@@ -20,7 +19,7 @@ export async function meanwhile(
 ): Promise<{ rows: Row[]; work: string }> {
   const pg = await startPostgres({ sharedBuffersBytes: 512 * 2 ** 20 });
   try {
-    const emptyBytes = await idleBytes(pg.address);
+    const emptyBytes = await idleBytes(pg.address, plan.idleMs);
     await loadTalk(pg, { ...plan, messages: plan.meanwhileMessages }, progress);
     const rests: LoadResult[] = [];
     const works: LoadResult[] = [];
@@ -38,7 +37,7 @@ export async function meanwhile(
       `ack p99 with nothing archived, and while it archives: ${shown.join(', ')}; ${moved} events moved`,
     );
     await pg.sql.unsafe(`set statement_timeout = 0;${manySql(plan.manySessions)}`);
-    const fullBytes = await idleBytes(pg.address);
+    const fullBytes = await idleBytes(pg.address, plan.idleMs);
     const ratio = median(works.map(({ p99Ms }, round) => p99Ms / rests[round]!.p99Ms));
     const show = (results: readonly LoadResult[]): string =>
       spread(
@@ -104,7 +103,7 @@ async function talkOn(
   return withNode(address, archiveAfter, async (node) => {
     const load = new Helper<Order>(new URL('../talk/load-process.ts', import.meta.url));
     try {
-      await load.ask({ do: 'open', target: 'kefu', ports: [node.port], pairs });
+      await load.ask({ do: 'open', target: 'kefu', ports: [node.port], pairs: plan.pairs });
       if (archiveAfter === '0')
         await until('the archiver to begin', async () => (await archivedEvents(node)) > 0, 30_000);
       const before = await archivedEvents(node);
@@ -123,11 +122,11 @@ async function archivedEvents(node: BenchNode): Promise<number> {
 }
 
 /** Of one that has nothing to do; the least of a few looks, since the heap is not swept at once. */
-async function idleBytes(address: DatabaseAddress): Promise<number> {
+async function idleBytes(address: DatabaseAddress, idleMs: number): Promise<number> {
   return withNode(address, '36500d', async (node) => {
     const bytes: number[] = [];
-    const untilMs = performance.now() + 5000;
-    await until('it to settle', () => bytes.push(node.rssBytes()) > 0 && performance.now() > untilMs, 10_000);
+    const untilMs = performance.now() + idleMs;
+    await until('it to settle', () => bytes.push(node.rssBytes()) > 0 && performance.now() > untilMs);
     return Math.min(...bytes);
   });
 }

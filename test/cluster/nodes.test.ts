@@ -7,7 +7,10 @@ import type { TestNode } from '../support/node.ts';
 
 t.setTimeout(240_000);
 
-/** Somebody who talks without a pause through any node, and says again, with the same id, what was not acked. */
+/** Between an ack and the next thing said: every event is read again from every node, several times. */
+const thinkMs = 25;
+
+/** Somebody who talks through any node, and says again, with the same id, what was not acked. */
 class Talker {
   readonly acked = new Map<string, number>();
   readonly faults: string[] = [];
@@ -56,6 +59,7 @@ class Talker {
         if (answer?.t === 'error' && !['unavailable', 'busy'].includes(answer.code as string))
           this.faults.push(`${id}: ${JSON.stringify(answer)}`);
       }
+      await new Promise((resolve) => setTimeout(resolve, thinkMs));
     }
   }
 
