@@ -1,8 +1,8 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import type { ThreadId } from './actors/engine/types.ts';
 import type { ProcessId, Term, Workers } from './cluster/ports.ts';
-import type { ClusterReport } from './protocol/cluster-status.ts';
 import { StartError } from './core/start-error.ts';
+import type { ClusterReport } from './protocol/cluster-status.ts';
 import { releaseThread } from './net/connection-counter.ts';
 import type { FromWorker, ToWorker, WorkerLoad, WorkerStart } from './worker-messages.ts';
 

@@ -69,8 +69,10 @@ const answerWaitMs = 30_000;
 function told(client: RawClient, say: string, answer: string): Promise<void> {
   return new Promise((resolve, reject) => {
     let last = 'nothing';
-    const fail = (why: string): void =>
+    const fail = (why: string): void => {
+      clearTimeout(timer);
       reject(new Error(`ejabberd did not say ${answer}: ${why}; it said ${last}`));
+    };
     const timer = setTimeout(fail, answerWaitMs, `not within ${answerWaitMs} ms`);
     client.onClose = () => fail('it has closed the connection');
     client.onFrame = (input, from, to) => {
