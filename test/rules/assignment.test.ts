@@ -83,3 +83,13 @@ t.test('fewest open sessions first, then longest idle', async (t) => {
   t.equal(chooseAgent(entry, [agent('a', 1, 5), agent('b', 1, 4)])?.id, 'b');
   t.equal(chooseAgent({ ...entry, lastAgent: 'a' }, [agent('a', 4, 5), agent('b', 0, 4)])?.id, 'a');
 });
+
+t.test('who is full or away is not free, and is never chosen', async (t) => {
+  const entry: Waiting = { session: 's', priority: 0, since: 0, target: null, lastAgent: 'a' };
+  const agent: Candidate = { id: 'a', online: true, open: 1, capacity: 2, idleSince: 0 };
+  t.equal(chooseAgent(entry, [agent])?.id, 'a');
+  for (const busy of [{ open: 2 }, { open: 3 }, { capacity: 0, open: 0 }, { online: false }]) {
+    t.equal(isFree({ ...agent, ...busy }), false, JSON.stringify(busy));
+    t.equal(chooseAgent(entry, [{ ...agent, ...busy }]), undefined, JSON.stringify(busy));
+  }
+});
